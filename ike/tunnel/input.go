@@ -1,0 +1,101 @@
+package tunnel
+
+import (
+	"net/netip"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// Input is what happened to a tunnel.
+type Input interface{ input() }
+
+// Tick says that the time of Wake has come, or that the tunnel is new.
+type Tick struct{}
+
+// Start asks for the tunnel to be up and to be kept up, whatever its Start
+// mode says, and at once, whatever pause a retry would make.
+type Start struct{}
+
+// Stop takes the tunnel down until Start. Why is told to those who look.
+type Stop struct{ Why *ike.Fault }
+
+// SessionUp says that a session with the peer stands. Initiator tells that we
+// began it.
+type SessionUp struct{ Initiator bool }
+
+// SessionDown says that a session ended, and with it the negotiations of the
+// pairs that it had been asked for and had not finished.
+type SessionDown struct {
+	Asked []xfrm.Selector
+	Fault *ike.Fault
+}
+
+// ChildUp gives the tunnel a child: both SAs are in the data plane.
+type ChildUp struct{ Child ike.ChildSA }
+
+// ChildFailed says that the quick mode of a pair failed.
+type ChildFailed struct {
+	Sel   xfrm.Selector
+	Fault *ike.Fault
+}
+
+// PeerDeleted says that the peer deleted the child with this SPI: its own
+// inbound one, or ours as some Ciscos name it (both are accepted).
+type PeerDeleted struct{ SPI uint32 }
+
+// InstallFailed says that an SA of a child did not get into the data plane.
+type InstallFailed struct {
+	SPI uint32
+	Err error
+}
+
+// Expired says that an SA reached its hard limit and is gone.
+type Expired struct {
+	SPI uint32
+	Dst netip.Addr
+}
+
+// Acquired says that a packet asked for the pair with this ReqID.
+type Acquired struct{ ReqID uint32 }
+
+// Noted gives the tunnel a fault to show: the peer tried to reach us and could
+// not.
+type Noted struct{ Fault *ike.Fault }
+
+func (Tick) input()          {}
+func (Start) input()         {}
+func (Stop) input()          {}
+func (SessionUp) input()     {}
+func (SessionDown) input()   {}
+func (ChildUp) input()       {}
+func (ChildFailed) input()   {}
+func (PeerDeleted) input()   {}
+func (InstallFailed) input() {}
+func (Expired) input()       {}
+func (Acquired) input()      {}
+func (Noted) input()         {}
+
+// Action is what to do, in order.
+type Action interface{ action() }
+
+// Negotiate asks for a quick mode, through a session that stands or a new one.
+type Negotiate ike.Negotiate
+
+// Delete asks to tell the peer that our inbound SA is gone.
+type Delete ike.DeleteChild
+
+// Disconnect asks to close every session of the tunnel.
+type Disconnect struct{}
+
+// Remove takes an SA out of the data plane.
+type Remove ike.Remove
+
+// Report tells what happened to the tunnel: ike.ChildDown or ike.TunnelChanged.
+type Report ike.Report
+
+func (Negotiate) action()  {}
+func (Delete) action()     {}
+func (Disconnect) action() {}
+func (Remove) action()     {}
+func (Report) action()     {}

@@ -1,0 +1,176 @@
+package tunnel
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+)
+
+const (
+	// maxOlder is how many replaced children of a pair may drain beside the
+	// newest one.
+	maxOlder = 2
+	// trafficLasts is how long a packet's wish counts. Linux asks again every
+	// 30 s as long as packets come (xfrm_acq_expires).
+	trafficLasts = 35 * time.Second
+	// soon is the age below which a lost child counts as a failed try, so that
+	// a peer that deletes what it just made is not asked without a pause.
+	soon = 10 * time.Second
+)
+
+// pair is one selector pair and the children that stand for it.
+type pair struct {
+	child    ike.Child
+	children []ike.ChildSA // newest last: that one is used, the others drain
+	born     time.Time     // of the newest child
+	since    time.Time     // of being up or down
+	asked    bool          // a quick mode of ours is going on
+	began    time.Time     // of that quick mode
+	urgent   bool          // a packet waits
+	traffic  time.Time     // until when packets are taken to want the pair
+	wait     backoff
+}
+
+// childUp takes over a child. An older one of the pair stays for what the peer
+// still sends on it, until its hard limit or the peer's delete: some peers use
+// the old SA until it expires.
+func (t *Tunnel) childUp(c ike.ChildSA) {
+	p := t.pair(c.Sel)
+	if p == nil || t.desire == off {
+		t.say(Delete{c.SPIIn})
+		t.removeSAs(c)
+		return
+	}
+	if len(p.children) == 0 {
+		p.since = t.now
+	}
+	t.replaceTwins(p, c)
+	p.children = append(p.children, c)
+	p.born = t.now
+	t.carrier.try = 0
+	if c.Initiator {
+		t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: c.Sel, Initiator: true})
+		p.asked = false
+		t.carrier.next = time.Time{}
+	} else {
+		t.history.add(Negotiation{Began: t.now, Sel: c.Sel})
+		t.yield()
+	}
+	if len(p.children) > maxOlder+1 {
+		t.say(Delete{p.children[0].SPIIn})
+		t.lose(p, 0, &ike.Fault{Cause: ike.CauseLimit, Text: "newer SAs of the pair stand and this one was not deleted by the peer"})
+	}
+}
+
+// replaceTwins forgets older children whose outbound SPI the peer chose again:
+// the data plane has replaced that SA, so removing it would remove the new one.
+func (t *Tunnel) replaceTwins(p *pair, c ike.ChildSA) {
+	for i := len(p.children) - 1; i >= 0; i-- {
+		old := p.children[i]
+		if old.SPIOut != c.SPIOut || old.Remote.Addr() != c.Remote.Addr() {
+			continue
+		}
+		t.say(Remove{SPI: old.SPIIn, Dst: old.Local.Addr()})
+		t.down(p, i, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer uses its SPI again for a new SA"})
+	}
+}
+
+func (t *Tunnel) childFailed(in ChildFailed) {
+	p := t.pair(in.Sel)
+	if p == nil || !p.asked {
+		return
+	}
+	p.asked = false
+	t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: in.Sel, Initiator: true, Fault: in.Fault})
+	if len(p.children) == 0 {
+		t.blame(in.Fault)
+		p.wait.fail(t.now, t.rand)
+	}
+}
+
+func (t *Tunnel) peerDeleted(spi uint32) {
+	p, i := t.find(func(c ike.ChildSA) bool { return c.SPIOut == spi })
+	if p == nil {
+		p, i = t.find(func(c ike.ChildSA) bool { return c.SPIIn == spi })
+	}
+	if p != nil {
+		t.lose(p, i, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer deleted the SA"})
+	}
+}
+
+func (t *Tunnel) expired(in Expired) {
+	p, i := t.find(func(c ike.ChildSA) bool {
+		return c.SPIIn == in.SPI && c.Local.Addr() == in.Dst || c.SPIOut == in.SPI && c.Remote.Addr() == in.Dst
+	})
+	if p == nil {
+		return
+	}
+	t.say(Delete{p.children[i].SPIIn})
+	t.lose(p, i, &ike.Fault{Cause: ike.CauseExpired, Text: "the SA reached the end of its lifetime"})
+}
+
+// installFailed takes back a child of which only a half got into the data
+// plane: such a pair must not be called up. The newest child comes first,
+// because it is the one that was just made.
+func (t *Tunnel) installFailed(in InstallFailed) {
+	p, i := t.find(func(c ike.ChildSA) bool { return c.SPIIn == in.SPI || c.SPIOut == in.SPI })
+	if p == nil {
+		return
+	}
+	f := &ike.Fault{
+		Cause:  ike.CauseDataPlane,
+		Text:   fmt.Sprintf("the data plane refused an SA: %v", in.Err),
+		Advice: "see that the data plane has the tunnel's algorithms",
+	}
+	t.say(Delete{p.children[i].SPIIn})
+	t.history.add(Negotiation{Began: t.now, Sel: p.child.Sel, Fault: f})
+	t.lose(p, i, f)
+}
+
+// find looks for a child, newest first.
+func (t *Tunnel) find(is func(ike.ChildSA) bool) (*pair, int) {
+	for k := range t.pairs {
+		p := &t.pairs[k]
+		for i := len(p.children) - 1; i >= 0; i-- {
+			if is(p.children[i]) {
+				return p, i
+			}
+		}
+	}
+	return nil, 0
+}
+
+// lose removes both SAs of a child. A pair that has no other is negotiated
+// anew by begin, at once when the child had stood for a while.
+func (t *Tunnel) lose(p *pair, i int, why *ike.Fault) {
+	t.removeSAs(p.children[i])
+	t.down(p, i, why)
+	if len(p.children) > 0 {
+		return
+	}
+	t.blame(why)
+	if why.Cause == ike.CauseDataPlane || t.now.Sub(p.born) < soon {
+		p.wait.fail(t.now, t.rand)
+		return
+	}
+	p.wait = backoff{}
+}
+
+// down forgets a child and reports it.
+func (t *Tunnel) down(p *pair, i int, why *ike.Fault) {
+	c := p.children[i]
+	p.children = append(p.children[:i:i], p.children[i+1:]...)
+	if len(p.children) == 0 {
+		p.since = t.now
+	}
+	t.say(Report{
+		Kind: ike.ChildDown, Tunnel: t.peer.Name, Local: c.Local, Remote: c.Remote,
+		Sel: c.Sel, Child: &c, Fault: why,
+	})
+}
+
+func (t *Tunnel) removeSAs(c ike.ChildSA) {
+	t.say(Remove{SPI: c.SPIIn, Dst: c.Local.Addr()})
+	t.say(Remove{SPI: c.SPIOut, Dst: c.Remote.Addr()})
+}

@@ -1,0 +1,300 @@
+// Package tunnel is the durable tunnel: its selector pairs, whether it is
+// wanted, the children that stand, its retries and the history of its
+// negotiations. Sessions come and go; the tunnel outlives them, and a child
+// belongs to it as soon as it stands.
+//
+// It is pure and says what it wants as Actions. It knows no session, no
+// message and no cookie: the engine finds the session for what the tunnel
+// asks, and translates what the sessions report.
+package tunnel
+
+import (
+	"io"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// desire is how much we want the tunnel to be up.
+type desire uint8
+
+const (
+	off       desire = iota + 1 // an operator took it down
+	onPeer                      // when the peer begins
+	onTraffic                   // when a packet asks for it
+	always
+)
+
+func desireOf(s ike.Start) desire {
+	switch s {
+	case ike.Active:
+		return always
+	case ike.FlowTrigger:
+		return onTraffic
+	}
+	return onPeer
+}
+
+// headStart is what the peer gets for its next quick mode after it began a
+// session or a child: it asks for the same pairs, and two children for each
+// are one too many.
+const headStart = 2 * time.Second
+
+// Tunnel is one tunnel. Make it with New; its first Step is a Tick.
+type Tunnel struct {
+	peer    ike.Peer
+	rand    io.Reader
+	desire  desire
+	pairs   []pair
+	carrier backoff // of sessions; that of a pair's quick mode is the pair's
+	state   ike.State
+	since   time.Time
+	fault   *ike.Fault
+	history history
+
+	now time.Time // of the Step that runs
+	out []Action  // of the Step that runs
+}
+
+// New is the tunnel of a peer, with nothing standing. rand spreads the retries
+// and never fails.
+func New(p ike.Peer, rand io.Reader, now time.Time) *Tunnel {
+	t := &Tunnel{peer: p, rand: rand, desire: desireOf(p.Start), state: ike.Down, since: now}
+	t.pairs = make([]pair, len(p.Children))
+	for i, c := range p.Children {
+		t.pairs[i] = pair{child: c, since: now}
+	}
+	return t
+}
+
+// Peer is the configuration of the tunnel. Do not change what it points to.
+func (t *Tunnel) Peer() ike.Peer { return t.peer }
+
+// Stopped tells that the tunnel is wanted down, so that the peer may not begin
+// it either.
+func (t *Tunnel) Stopped() bool { return t.desire == off }
+
+// Step takes what happened and says what to do.
+func (t *Tunnel) Step(now time.Time, in Input) []Action {
+	t.now, t.out = now, nil
+	switch in := in.(type) {
+	case Start:
+		t.start()
+	case Stop:
+		t.stop(in.Why)
+	case SessionUp:
+		t.sessionUp(in.Initiator)
+	case SessionDown:
+		t.sessionDown(in)
+	case ChildUp:
+		t.childUp(in.Child)
+	case ChildFailed:
+		t.childFailed(in)
+	case PeerDeleted:
+		t.peerDeleted(in.SPI)
+	case InstallFailed:
+		t.installFailed(in)
+	case Expired:
+		t.expired(in)
+	case Acquired:
+		t.acquired(in.ReqID)
+	case Noted:
+		t.noted(in.Fault)
+	}
+	t.begin()
+	t.judge()
+	out := t.out
+	t.out = nil
+	return out
+}
+
+func (t *Tunnel) start() {
+	t.desire = always
+	t.fault = nil
+	t.carrier = backoff{}
+	for i := range t.pairs {
+		t.pairs[i].wait = backoff{}
+	}
+}
+
+func (t *Tunnel) stop(why *ike.Fault) {
+	t.desire = off
+	for i := range t.pairs {
+		p := &t.pairs[i]
+		p.asked, p.urgent = false, false
+		for len(p.children) > 0 {
+			t.say(Delete{p.children[0].SPIIn})
+			t.lose(p, 0, why)
+		}
+		p.wait = backoff{} // a child that we ended ourselves did not fail
+	}
+	t.carrier = backoff{}
+	t.fault = why
+	t.say(Disconnect{})
+}
+
+// sessionUp ends the pause that a failed session made. The count of failures
+// stays until a child stands: a peer that takes sessions and gives no child
+// must not be asked without a pause.
+func (t *Tunnel) sessionUp(initiator bool) {
+	if initiator {
+		t.carrier.next = time.Time{}
+		return
+	}
+	if n := t.carrier.next; !n.After(t.now) || n.After(t.now.Add(headStart)) {
+		t.yield() // not longer than once: a peer that only makes sessions would put us off for ever
+	}
+}
+
+// yield lets the peer go on with the pairs that it asks for.
+func (t *Tunnel) yield() { t.carrier.next = t.now.Add(headStart) }
+
+// sessionDown plans another try for the pairs whose negotiation ended with the
+// session.
+func (t *Tunnel) sessionDown(in SessionDown) {
+	var began time.Time
+	for _, sel := range in.Asked {
+		if p := t.pair(sel); p != nil && p.asked {
+			p.asked = false
+			began = p.began
+		}
+	}
+	if began.IsZero() {
+		return // nothing was waiting for it
+	}
+	t.blame(in.Fault)
+	t.history.add(Negotiation{Began: began, Took: t.now.Sub(began), Initiator: true, Fault: in.Fault})
+	t.carrier.fail(t.now, t.rand)
+}
+
+// noted shows why the peer cannot reach us, unless a pair stands: what comes
+// from an address that nobody has proved must not spoil a good state.
+func (t *Tunnel) noted(f *ike.Fault) {
+	if t.standing() == 0 && t.desire != off {
+		t.fault = f
+		t.history.add(Negotiation{Began: t.now, Fault: f})
+	}
+}
+
+func (t *Tunnel) acquired(reqID uint32) {
+	if t.desire < onTraffic {
+		return
+	}
+	for i := range t.pairs {
+		if p := &t.pairs[i]; p.child.ReqID == reqID && len(p.children) == 0 {
+			p.traffic = t.now.Add(trafficLasts)
+			p.urgent = true
+		}
+	}
+}
+
+// begin asks for the quick modes whose time has come.
+func (t *Tunnel) begin() {
+	for i := range t.pairs {
+		p := &t.pairs[i]
+		if at, ok := t.due(p); !ok || at.After(t.now) {
+			continue
+		}
+		p.asked, p.began = true, t.now
+		t.say(Negotiate{Child: p.child, Urgent: p.urgent})
+		p.urgent = false
+	}
+}
+
+// due is when a pair is to be negotiated, the zero time for at once; false for
+// not at all.
+func (t *Tunnel) due(p *pair) (time.Time, bool) {
+	if p.asked || len(p.children) > 0 || t.desire < onTraffic {
+		return time.Time{}, false
+	}
+	at := p.wait.next
+	if t.carrier.next.After(at) {
+		at = t.carrier.next
+	}
+	if t.desire == onTraffic && (p.traffic.Before(t.now) || p.traffic.Before(at)) {
+		return time.Time{}, false
+	}
+	return at, true
+}
+
+// Wake is when the next retry is due, false for none.
+func (t *Tunnel) Wake() (time.Time, bool) {
+	var first time.Time
+	found := false
+	for i := range t.pairs {
+		if at, ok := t.due(&t.pairs[i]); ok && (!found || at.Before(first)) {
+			first, found = at, true
+		}
+	}
+	return first, found
+}
+
+// judge reports the state when it is another one.
+func (t *Tunnel) judge() {
+	s := t.stateNow()
+	if s == ike.Up {
+		t.fault = nil
+	}
+	if s == t.state {
+		return
+	}
+	t.state, t.since = s, t.now
+	t.say(Report{Kind: ike.TunnelChanged, Tunnel: t.peer.Name, State: s, Fault: t.fault})
+}
+
+func (t *Tunnel) stateNow() ike.State {
+	n := t.standing()
+	switch {
+	case t.desire == off:
+		return ike.Disabled
+	case n > 0 && n == len(t.pairs):
+		return ike.Up
+	case n > 0:
+		return ike.PartlyUp
+	case t.asking():
+		return ike.Negotiating
+	}
+	return ike.Down
+}
+
+// standing counts the pairs that have a child.
+func (t *Tunnel) standing() int {
+	n := 0
+	for i := range t.pairs {
+		if len(t.pairs[i].children) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *Tunnel) asking() bool {
+	for i := range t.pairs {
+		if t.pairs[i].asked {
+			return true
+		}
+	}
+	return false
+}
+
+// Holds tells that a child stands.
+func (t *Tunnel) Holds() bool { return t.standing() > 0 }
+
+func (t *Tunnel) pair(sel xfrm.Selector) *pair {
+	for i := range t.pairs {
+		if t.pairs[i].child.Sel == sel {
+			return &t.pairs[i]
+		}
+	}
+	return nil
+}
+
+// blame keeps the last fault for those who ask why the tunnel is not up.
+func (t *Tunnel) blame(f *ike.Fault) {
+	if f != nil && t.desire != off {
+		t.fault = f
+	}
+}
+
+func (t *Tunnel) say(a Action) { t.out = append(t.out, a) }
