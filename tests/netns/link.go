@@ -1,0 +1,129 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// End is one end of a wire: a device in a namespace, and its addresses.
+type End struct {
+	Space     *Space
+	Device    string
+	Addresses []netip.Prefix
+}
+
+// Wire joins two namespaces with a pair of virtual Ethernet devices, gives them
+// their addresses and sets them up.
+func Wire(a, b End) error {
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: a.Device},
+		PeerName:      b.Device,
+		PeerNamespace: netlink.NsFd(int(b.Space.handle)),
+	}
+	if err := a.Space.links.LinkAdd(veth); err != nil {
+		return fmt.Errorf("wire %s of %s to %s of %s: %w", a.Device, a.Space.Name, b.Device, b.Space.Name, err)
+	}
+	for _, e := range []End{a, b} {
+		if err := e.raise(); err != nil {
+			return fmt.Errorf("%s in namespace %s: %w", e.Device, e.Space.Name, err)
+		}
+	}
+	for _, e := range []End{a, b} {
+		if err := e.ready(); err != nil {
+			return fmt.Errorf("%s in namespace %s: %w", e.Device, e.Space.Name, err)
+		}
+	}
+	return nil
+}
+
+func (e End) raise() error {
+	link, err := e.Space.links.LinkByName(e.Device)
+	if err != nil {
+		return err
+	}
+	if err := e.Space.Sysctl("ipv6/conf/"+e.Device+"/accept_dad", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, p := range e.Addresses {
+		if err := e.Space.links.AddrAdd(link, &netlink.Addr{IPNet: ipNet(p)}); err != nil {
+			return fmt.Errorf("address %s: %w", p, err)
+		}
+	}
+	return e.Space.links.LinkSetUp(link)
+}
+
+// ready waits for IPv6, which uses a device only once the kernel has noticed
+// that there is somebody at the other end: then it gives the device an address
+// of its own. It may take a second to look.
+func (e End) ready() error {
+	if !slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		return nil
+	}
+	link, err := e.Space.links.LinkByName(e.Device)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(5*time.Second))
+	defer cancel()
+	return Until(ctx, func() error {
+		addrs, err := e.Space.links.AddrList(link, netlink.FAMILY_V6)
+		own := func(a netlink.Addr) bool { return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 }
+		if err == nil && !slices.ContainsFunc(addrs, own) {
+			err = errors.New("no link-local address yet")
+		}
+		return err
+	})
+}
+
+// Route sends what goes to dst through a next hop.
+func (s *Space) Route(dst netip.Prefix, via netip.Addr) error {
+	err := s.links.RouteReplace(&netlink.Route{Dst: ipNet(dst.Masked()), Gw: via.AsSlice()})
+	if err != nil {
+		return fmt.Errorf("route to %s via %s in namespace %s: %w", dst, via, s.Name, err)
+	}
+	return nil
+}
+
+// DefaultRoute sends everything of via's address family through it.
+func (s *Space) DefaultRoute(via netip.Addr) error {
+	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if via.Is6() {
+		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return s.Route(everything, via)
+}
+
+// SetMTU changes the MTU of a device.
+func (s *Space) SetMTU(device string, mtu int) error {
+	link, err := s.links.LinkByName(device)
+	if err != nil {
+		return fmt.Errorf("%s in namespace %s: %w", device, s.Name, err)
+	}
+	return s.links.LinkSetMTU(link, mtu)
+}
+
+// Devices lists the names of the namespace's network devices.
+func (s *Space) Devices() ([]string, error) {
+	links, err := s.links.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("devices of namespace %s: %w", s.Name, err)
+	}
+	names := make([]string, len(links))
+	for i, l := range links {
+		names[i] = l.Attrs().Name
+	}
+	return names, nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
