@@ -21,11 +21,16 @@ type End struct {
 	Addresses []netip.Prefix
 }
 
+// firstIndex is where the device numbers of the near ends begin, away from
+// those of the far ends: a pair with the same number on both ends is not told
+// from a plain device, and the kernel looks after its link once a second only.
+const firstIndex = 1000
+
 // Wire joins two namespaces with a pair of virtual Ethernet devices, gives them
 // their addresses and sets them up.
 func Wire(a, b End) error {
 	veth := &netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: a.Device},
+		LinkAttrs:     netlink.LinkAttrs{Name: a.Device, Index: a.Space.nextIndex()},
 		PeerName:      b.Device,
 		PeerNamespace: netlink.NsFd(int(b.Space.handle)),
 	}
@@ -45,6 +50,12 @@ func Wire(a, b End) error {
 	return nil
 }
 
+// nextIndex is a number for a new near end.
+func (s *Space) nextIndex() int {
+	s.wires++
+	return firstIndex + s.wires
+}
+
 func (e End) raise() error {
 	link, err := e.Space.links.LinkByName(e.Device)
 	if err != nil {
@@ -61,27 +72,34 @@ func (e End) raise() error {
 	return e.Space.links.LinkSetUp(link)
 }
 
-// ready waits for IPv6, which uses a device only once the kernel has noticed
-// that there is somebody at the other end: then it gives the device an address
-// of its own. It may take a second to look.
+// ready waits until the kernel has noticed that there is somebody at the other
+// end. Before that it drops what is sent, and IPv6 waits with its link-local
+// address.
 func (e End) ready() error {
-	if !slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		return nil
-	}
-	link, err := e.Space.links.LinkByName(e.Device)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), Patience(5*time.Second))
 	defer cancel()
 	return Until(ctx, func() error {
-		addrs, err := e.Space.links.AddrList(link, netlink.FAMILY_V6)
-		own := func(a netlink.Addr) bool { return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 }
-		if err == nil && !slices.ContainsFunc(addrs, own) {
-			err = errors.New("no link-local address yet")
+		link, err := e.Space.links.LinkByName(e.Device)
+		if err != nil {
+			return err
 		}
-		return err
+		if state := link.Attrs().OperState; state != netlink.OperUp {
+			return fmt.Errorf("the link is %v", state)
+		}
+		return e.ready6(link)
 	})
+}
+
+func (e End) ready6(link netlink.Link) error {
+	if !slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		return nil
+	}
+	addrs, err := e.Space.links.AddrList(link, netlink.FAMILY_V6)
+	own := func(a netlink.Addr) bool { return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 }
+	if err == nil && !slices.ContainsFunc(addrs, own) {
+		err = errors.New("no link-local address yet")
+	}
+	return err
 }
 
 // Route sends what goes to dst through a next hop.

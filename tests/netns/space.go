@@ -25,6 +25,7 @@ type Space struct {
 	handle vns.NsHandle
 	inode  uint64
 	links  *netlink.Handle
+	wires  int // near ends so far
 }
 
 // New makes an empty namespace whose loopback device is up.
