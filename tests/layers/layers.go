@@ -49,6 +49,7 @@ var House = map[string]Row{
 	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/plan"}},
 
 	"tests/layers":  {},
+	"tests/vm":      {},
 	"tests/netns":   {},
 	"tests/swan":    {Imports: []string{"tests/netns"}},
 	"tests/twin":    {Imports: []string{"tests/netns"}},

@@ -1,0 +1,46 @@
+# Twinspan. `make help` lists the targets.
+
+# Programs and tests are pure Go; only the race detector needs a C compiler.
+export CGO_ENABLED = 0
+# The tests use the programs that were built here, also inside the VM.
+export TWINSPAN_BIN = $(CURDIR)/bin
+
+# The version is stamped from git, where there is one that answers.
+STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+
+# Packages whose tests need neither root, nor a network, nor minutes.
+QUICK = ./xfrm ./ike/... ./daemon/config ./daemon/plan ./daemon/api/... ./cmd/... ./tests/layers
+
+.PHONY: all help check test vm bench demo clean
+all: ## build bin/twinspand and bin/twinspan
+	go build -trimpath $(STAMP) -o bin/ ./cmd/twinspand ./cmd/twinspan
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+check: ## quick and offline: format, vet, staticcheck, race tests of the quick packages
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || echo .)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt: $$unformatted" >&2; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	CGO_ENABLED=1 go test -race $(QUICK)
+
+test: ## everything: check, all tests on this machine, kernel tests in a VM; installs the Debian packages they need
+	tests/install-packages test
+	$(MAKE) check
+	$(MAKE) all
+	tests/all
+
+vm: all ## only the tests that need a kernel with ESP, in a VM
+	tests/install-packages test
+	tests/all vm
+
+bench: ## the benchmarks
+	go test -run '^$$' -bench . -benchmem ./ike/... ./xfrm/...
+
+demo: all ## the Quick Start in network namespaces; PEER=strongswan for a real strongSwan on the other side
+	$(if $(filter strongswan,$(PEER)),tests/install-packages peer)
+	go run ./tests/demo $(if $(PEER),-peer $(PEER))
+
+clean: ## remove what was built
+	rm -rf bin
