@@ -248,8 +248,8 @@ func (Negotiate) input()    {}
 func (DeleteChild) input()  {}
 func (CloseSession) input() {}
 
-// Action is what to do: Send, Compute, Install, Remove or Report. A list of
-// Actions is obeyed in order.
+// Action is what to do: Send, Keepalive, Compute, Install, Remove or Report. A
+// list of Actions is obeyed in order.
 type Action interface{ action() }
 
 // Send sends one IKE datagram. From our port 4500 the non-ESP marker goes in
@@ -270,17 +270,22 @@ type Compute struct {
 // Install adds an SA to the data plane.
 type Install struct{ SA xfrm.SA }
 
+// Keepalive sends the single byte 0xFF that keeps a translator's mapping alive
+// (RFC 3948 §4), from our port 4500 and without the non-ESP marker.
+type Keepalive struct{ Local, Remote netip.AddrPort }
+
 // Remove takes an SA out of the data plane; absent is success.
 type Remove struct {
 	SPI uint32
 	Dst netip.Addr
 }
 
-func (Send) action()    {}
-func (Compute) action() {}
-func (Install) action() {}
-func (Remove) action()  {}
-func (Report) action()  {}
+func (Send) action()      {}
+func (Compute) action()   {}
+func (Install) action()   {}
+func (Remove) action()    {}
+func (Keepalive) action() {}
+func (Report) action()    {}
 
 // Session is one ISAKMP SA, in negotiation or established, and the exchanges
 // under it. It ends by a Report of kind SessionDown; after it Step is not

@@ -1,0 +1,239 @@
+package v1
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/binary"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
+)
+
+// proves compares HASH(3), the only payload that counts in QM3.
+func proves(o opened, proof []byte) bool {
+	return len(o.chain) > 0 && o.chain[0].Type == isakmp.Hash &&
+		subtle.ConstantTimeCompare(o.chain[0].Body, proof) == 1
+}
+
+// maxNotified bounds the error notifications that go out in clear.
+const maxNotified = 3
+
+// notifyInClear tells the sender of a message of main mode what is wrong. It is
+// shorter than what it answers, else it is not sent.
+func (s *Session) notifyInClear(m message, t isakmp.NotifyType) {
+	h := isakmp.Header{
+		Initiator: m.Initiator, Responder: m.Responder, Exchange: isakmp.Informational, MessageID: s.newMessageID(),
+	}
+	data := clearMessage(h, []isakmp.Payload{{
+		Type: isakmp.Notify, Body: isakmp.Notification{Protocol: isakmp.ProtoISAKMP, Type: t}.Append(nil),
+	}})
+	if s.main == nil || s.main.notified >= maxNotified || len(data) > len(m.raw) {
+		return
+	}
+	s.main.notified++
+	s.do(ike.Send{Local: m.local, Remote: m.remote, Data: data})
+	s.report(ike.Report{Kind: ike.MessageOut, Exchange: h.Exchange.String(), Step: t.String(), Bytes: len(data)})
+}
+
+// notifyAuthentic tells an authenticated peer what is wrong with its quick
+// mode, 0 being nothing; spi is the one that it proposed.
+func (s *Session) notifyAuthentic(t isakmp.NotifyType, spi uint32) {
+	if t == 0 || s.state != established {
+		return
+	}
+	n := isakmp.Notification{Protocol: isakmp.ProtoESP, Type: t}
+	if spi != 0 {
+		n.SPI = spiBytes(spi)
+	}
+	s.sendInformational(t.String(), isakmp.Payload{Type: isakmp.Notify, Body: n.Append(nil)})
+}
+
+// sendInformational sends an authenticated notification or deletion. It is
+// never resent nor answered (RFC 2408 §4.8).
+func (s *Session) sendInformational(step string, p isakmp.Payload) {
+	mid := s.newMessageID()
+	chain := s.secrets.hashed([]isakmp.Payload{p}, midBytes(mid))
+	data, _ := s.secrets.seal(s.secrets.iv2(s.iv, mid), s.header(isakmp.Informational, mid), chain)
+	s.sendOnce(s.remote, isakmp.Informational, step, data, 0)
+}
+
+// initialContact says that we hold nothing else of this peer.
+func (s *Session) initialContact() []byte {
+	return isakmp.Notification{
+		Protocol: isakmp.ProtoISAKMP, Type: isakmp.InitialContact, SPI: s.cookieSPI(),
+	}.Append(nil)
+}
+
+// cookieSPI is the SPI of an ISAKMP SA: both cookies.
+func (s *Session) cookieSPI() []byte {
+	return append(append([]byte(nil), s.cookies.Initiator[:]...), s.cookies.Responder[:]...)
+}
+
+// deleteChild tells the peer that our inbound SA is gone. The SPI is the
+// sender's own (RFC 2408 §3.15).
+func (s *Session) deleteChild(spi uint32) {
+	if s.state != established {
+		return
+	}
+	s.sendInformational("DELETE", isakmp.Payload{
+		Type: isakmp.Delete,
+		Body: isakmp.Deletion{Protocol: isakmp.ProtoESP, SPIs: [][]byte{spiBytes(spi)}}.Append(nil),
+	})
+}
+
+// takeInformational takes a notification or deletion. Without keys it is a hint
+// that anybody can have sent; with them it must be authentic.
+func (s *Session) takeInformational(m message) {
+	if m.Initiator != s.cookies.Initiator {
+		return
+	}
+	if m.Flags&isakmp.Encrypted == 0 {
+		s.takeHint(m)
+		return
+	}
+	if !s.secrets.ready() || m.Responder != s.cookies.Responder || m.MessageID == 0 || s.used.has(m.MessageID) {
+		return
+	}
+	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
+	if err != nil || !s.secrets.verify(o, midBytes(m.MessageID)) {
+		s.refuse(m.Exchange, "", malformed("the message is not authentic").fault)
+		return
+	}
+	s.used.add(m.MessageID)
+	s.heard = s.now
+	// A deletion that overtook the end of its own exchange finds its SA all the
+	// same: what is deleted is looked up by SPI, here and in the tunnel.
+	for _, p := range o.chain[1:] {
+		switch p.Type {
+		case isakmp.Notify:
+			s.takeNotify(m, p.Body)
+		case isakmp.Delete:
+			s.takeDelete(m, p.Body)
+		}
+		if s.state == dead {
+			return
+		}
+	}
+}
+
+// takeHint keeps what an unauthenticated error says, for the explanation of a
+// failure; it never causes one.
+func (s *Session) takeHint(m message) {
+	if s.state == established || !s.initiator {
+		return
+	}
+	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
+	if err != nil {
+		return
+	}
+	body, ok := isakmp.Find(chain, isakmp.Notify)
+	n, err := isakmp.ParseNotify(body)
+	if !ok || err != nil || !n.Type.IsError() || s.hint != nil {
+		return
+	}
+	s.hint = s.mainNotified(n.Type)
+	s.refuse(m.Exchange, n.Type.String(), s.hint)
+}
+
+// mainNotified explains an error that the peer sent during main mode.
+func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
+	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + t.String(), Advice: "look at the peer's log"}
+	switch {
+	case t == isakmp.NoProposalChosen:
+		f.Cause, f.Ours = ike.CauseProposal, listWords(s.peer.Proposals)
+		f.Text = "the peer accepts none of our IKE proposals (it sent NO-PROPOSAL-CHOSEN)"
+		f.Advice = "give [ike] the encryption, integrity and dh_group that the peer has"
+	case t == isakmp.InvalidID:
+		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
+		f.Text = "the peer knows nobody of our identity (it sent INVALID-ID-INFORMATION)"
+		f.Advice = "write the local_identity that the peer expects in [ike]"
+	case s.state == wantResponderID:
+		f.Cause = ike.CauseAuth
+		f.Text = "the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ"
+		f.Advice = "write the same pre_shared_key on both sides"
+	}
+	return f
+}
+
+// takeNotify takes an authenticated notification.
+func (s *Session) takeNotify(m message, body []byte) {
+	n, err := isakmp.ParseNotify(body)
+	if err != nil {
+		s.refuse(m.Exchange, "", malformed(err.Error()).fault)
+		return
+	}
+	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: n.Type.String(), Bytes: len(m.raw)})
+	switch {
+	case !n.Type.IsError():
+	case s.state != established:
+		s.down(s.mainNotified(n.Type))
+	default:
+		s.quickRefused(m, n)
+	}
+}
+
+// quickRefused fails the quick mode that an error is about: the one whose SPI
+// it names, or the only one that waits.
+func (s *Session) quickRefused(m message, n isakmp.Notification) {
+	var waiting []*quick
+	for _, q := range s.sortedQuicks() {
+		if q.initiator && q.phase == wantAnswer {
+			waiting = append(waiting, q)
+		}
+	}
+	for _, q := range waiting {
+		if bytes.Equal(n.SPI, spiBytes(q.spiIn)) || len(waiting) == 1 {
+			s.failQuick(q, quickNotified(q, n.Type))
+			return
+		}
+	}
+	s.refuse(m.Exchange, n.Type.String(), &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + n.Type.String()})
+}
+
+// quickNotified explains an error that the peer sent in answer to a quick mode.
+func quickNotified(q *quick, t isakmp.NotifyType) *ike.Fault {
+	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer refused the quick mode with " + t.String(), Advice: "look at the peer's log"}
+	switch t {
+	case isakmp.NoProposalChosen:
+		f.Cause, f.Ours = ike.CauseProposal, listWords(q.child.Proposals)
+		f.Text = "the peer accepts none of our IPsec proposals (it sent NO-PROPOSAL-CHOSEN)"
+		f.Advice = "give [ipsec] the encryption, integrity and pfs that the peer has"
+	case isakmp.InvalidID:
+		f.Cause, f.Ours = ike.CauseSelectors, q.child.Sel.String()
+		f.Text = "the peer does not have this pair of networks (it sent INVALID-ID-INFORMATION)"
+		f.Advice = "give both sides the same networks"
+	}
+	return f
+}
+
+// takeDelete takes an authenticated deletion. Children survive that of their
+// phase 1; that of another phase 1 of the peer is left to its lifetime.
+func (s *Session) takeDelete(m message, body []byte) {
+	d, err := isakmp.ParseDelete(body)
+	if err != nil {
+		s.refuse(m.Exchange, "DELETE", malformed(err.Error()).fault)
+		return
+	}
+	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: "DELETE", Bytes: len(m.raw)})
+	for _, spi := range d.SPIs {
+		switch {
+		case d.Protocol == isakmp.ProtoESP && len(spi) == 4:
+			s.peerDeleted(binary.BigEndian.Uint32(spi))
+		case d.Protocol == isakmp.ProtoISAKMP && bytes.Equal(spi, s.cookieSPI()):
+			s.down(&ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
+			return
+		}
+	}
+}
+
+// peerDeleted ends a quick mode in progress, or leaves a finished child to its
+// tunnel.
+func (s *Session) peerDeleted(spi uint32) {
+	for _, q := range s.sortedQuicks() {
+		if q.phase != finished && q.spiOut == spi && spi != 0 {
+			s.failQuick(q, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer gave the negotiation up"})
+			return
+		}
+	}
+	s.report(ike.Report{Kind: ike.PeerDeleted, SPI: spi})
+}

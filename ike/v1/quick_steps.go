@@ -1,0 +1,301 @@
+package v1
+
+import (
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/crypt"
+	"github.com/twinspan/twinspan/ike/isakmp"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// maxResponding bounds the quick modes of the peer's that go at once.
+const maxResponding = 64
+
+// takeQM1 takes the first message of a quick mode that the peer begins. It must
+// prove that it knows the keys before anything is kept of it.
+func (s *Session) takeQM1(m message) {
+	if s.used.has(m.MessageID) {
+		return // a replay
+	}
+	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
+	if err != nil || !s.secrets.verify(o, midBytes(m.MessageID)) {
+		s.refuse(m.Exchange, "QM1", malformed("the message is not authentic").fault)
+		return
+	}
+	if !s.used.add(m.MessageID) || s.responding() >= maxResponding {
+		return
+	}
+	q := &quick{mid: m.MessageID, begun: s.now}
+	s.quicks[q.mid] = q
+	s.acceptQuick(q, "QM1", o, m)
+	if no := s.respond(q, o); no != nil {
+		q.phase, q.ends = finished, s.now.Add(linger)
+		s.refuse(m.Exchange, "QM1", no.fault)
+		s.notifyAuthentic(no.notify, q.spiOut)
+	}
+}
+
+// responding counts the quick modes of the peer's that go on.
+func (s *Session) responding() int {
+	n := 0
+	for _, q := range s.quicks {
+		if !q.initiator && q.phase != finished {
+			n++
+		}
+	}
+	return n
+}
+
+// respond checks what the peer asks for and answers it, with PFS after the
+// computation.
+func (s *Session) respond(q *quick, o opened) *refusal {
+	p, err := readProposed(o)
+	if err != nil {
+		return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.PayloadMalformed}
+	}
+	sel, err := s.selector(p.ids, false)
+	if err != nil {
+		return &refusal{notify: isakmp.InvalidID, fault: &ike.Fault{
+			Cause: ike.CauseSelectors, Text: "the peer asks for what is no pair of networks: " + err.Error(),
+		}}
+	}
+	child, ok := s.childFor(sel)
+	if !ok {
+		return &refusal{notify: isakmp.InvalidID, fault: noSuchPair(s.peer, sel)}
+	}
+	q.child, q.nr = child, s.random(make([]byte, nonceSize))
+	q.ni, q.ids = p.nonce, copyPayloads(p.ids)
+	if no := s.chooseESP(q, p); no != nil {
+		return no
+	}
+	q.spiIn = s.env.SPI()
+	if q.choice.proposal.Group == 0 {
+		s.sendQM2(q)
+		return nil
+	}
+	x, err := crypt.NewExponent(q.choice.proposal.Group, s.env.Rand)
+	if err != nil {
+		return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.NoProposalChosen}
+	}
+	s.compute(func() any { return bothOf(x, p.public) }, func(result any) {
+		if s.quickComputed(q, result) {
+			c := result.(computed)
+			q.public, q.shared = c.public, c.shared
+			s.sendQM2(q)
+		}
+	})
+	return nil
+}
+
+func copyPayloads(list []isakmp.Payload) []isakmp.Payload {
+	var own []isakmp.Payload
+	for _, p := range list {
+		own = append(own, isakmp.Payload{Type: p.Type, Body: append([]byte(nil), p.Body...)})
+	}
+	return own
+}
+
+// childFor finds the pair, as it is: IKEv1 has no narrowing.
+func (s *Session) childFor(sel xfrm.Selector) (ike.Child, bool) {
+	for _, c := range s.peer.Children {
+		if c.Sel == sel {
+			return c, true
+		}
+	}
+	return ike.Child{}, false
+}
+
+// chooseESP chooses among the peer's transforms. PFS is strict: a group that
+// one side alone wants would fail as soon as the roles change at a rekey.
+func (s *Session) chooseESP(q *quick, p proposed) *refusal {
+	theirs := candidates(p.sa, isakmp.ProtoESP, readESP)
+	usable := theirs[:0:0]
+	for _, c := range theirs {
+		if _, ok := validSPI(c.proposal.SPI); ok && s.encapFits(c.encap) {
+			usable = append(usable, c)
+		}
+	}
+	choice, ok := choose(q.child.Proposals, usable)
+	if !ok {
+		return &refusal{fault: s.whyNoESP(q, theirs, usable), notify: isakmp.NoProposalChosen}
+	}
+	if (choice.proposal.Group != 0) != (p.public != nil) {
+		return &refusal{notify: isakmp.NoProposalChosen, fault: &ike.Fault{
+			Cause: ike.CausePFS, Text: "the peer's PFS group and its key exchange payload do not go together",
+		}}
+	}
+	if choice.proposal.Group != 0 {
+		if err := crypt.CheckPublic(choice.proposal.Group, p.public); err != nil {
+			return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.InvalidKey}
+		}
+	}
+	choice.transform.Raw = append([]byte(nil), choice.transform.Raw...)
+	q.choice = choice
+	q.spiOut, _ = validSPI(choice.spi)
+	return nil
+}
+
+// whyNoESP explains; that only PFS differs is worth its own class.
+func (s *Session) whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
+	f := noneInCommon("IPsec", "ipsec", q.child.Proposals, theirs)
+	if len(theirs) > 0 && len(usable) == 0 {
+		f.Text = "the peer's SPI or encapsulation mode cannot be had"
+		return f
+	}
+	for _, ours := range q.child.Proposals {
+		for _, c := range theirs {
+			if !c.unknown && c.offered.proposal.Suite() == ours.Suite() {
+				f.Cause = ike.CausePFS
+			}
+		}
+	}
+	return f
+}
+
+// sendQM2 answers. The inbound SA stands before the answer leaves: the peer may
+// send at once.
+func (s *Session) sendQM2(q *quick) {
+	in, _ := s.install(q)
+	q.installed = true
+	s.do(ike.Install{SA: in})
+	chain := q.payloads(q.choice.answer(spiBytes(q.spiIn)).Append(nil), q.nr)
+	chain = append(chain, q.ids...)
+	if n, shorter := responderLifetime(q); shorter {
+		chain = append(chain, n)
+	}
+	data := s.sealQuick(q, s.secrets.hashed(chain, midBytes(q.mid), q.ni))
+	q.replies.answer(data)
+	q.phase = wantProof
+	q.flight = flight{data: data, exchange: isakmp.QuickMode, step: "QM2", wake: s.now.Add(retry[0])}
+	s.sendOnce(s.remote, isakmp.QuickMode, "QM2", data, q.spiIn)
+}
+
+// responderLifetime tells the initiator that our lifetime is shorter than what
+// it offered, which the echoed attributes cannot say (RFC 2407 §4.6.3.1).
+func responderLifetime(q *quick) (isakmp.Payload, bool) {
+	ours, theirs := q.child.Lifetime, q.choice.life
+	if ours.Time >= theirs.Time && (theirs.KB == 0 || ours.KB == 0 || ours.KB >= theirs.KB) {
+		return isakmp.Payload{}, false
+	}
+	return isakmp.Payload{Type: isakmp.Notify, Body: isakmp.Notification{
+		Protocol: isakmp.ProtoESP, SPI: spiBytes(q.spiIn), Type: isakmp.ResponderLifetime,
+		Data: isakmp.AppendAttributes(nil, isakmp.ProtoESP, lifeAttributes(ours.Min(theirs))),
+	}.Append(nil)}, true
+}
+
+// takeQM2 takes the answer to our quick mode.
+func (s *Session) takeQM2(q *quick, m message) {
+	o, err := s.secrets.open(q.iv, m)
+	if err != nil || !s.secrets.verify(o, midBytes(q.mid), q.ni) {
+		s.refuse(m.Exchange, "QM2", malformed("the message is not authentic").fault)
+		return
+	}
+	s.acceptQuick(q, "QM2", o, m)
+	q.phase = away
+	p, fault := s.checkAnswer(q, o)
+	if fault != nil {
+		s.failQuick(q, fault)
+		s.notifyAuthentic(isakmp.NoProposalChosen, q.spiOut)
+		return
+	}
+	q.nr = p.nonce
+	s.obeyLifetime(q, o)
+	if q.choice.proposal.Group == 0 {
+		s.sendQM3(q)
+		return
+	}
+	x := q.exponent
+	s.compute(func() any { return sharedOf(x, p.public) }, func(result any) {
+		if s.quickComputed(q, result) {
+			q.shared = result.(computed).shared
+			s.sendQM3(q)
+		}
+	})
+}
+
+// checkAnswer holds QM2 against what we asked for.
+func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
+	p, err := readProposed(o)
+	if err != nil {
+		return p, malformed(err.Error()).fault
+	}
+	theirs := candidates(p.sa, isakmp.ProtoESP, readESP)
+	choice, ok := choose(q.child.Proposals, theirs)
+	spi, valid := validSPI(choice.spi)
+	if len(theirs) != 1 || !ok || !s.encapFits(choice.encap) || !valid {
+		return p, notOffered(q.child.Proposals, theirs)
+	}
+	if (choice.proposal.Group != 0) != (p.public != nil) {
+		return p, &ike.Fault{Cause: ike.CausePFS, Text: "the peer's answer lacks, or adds, the key exchange of PFS"}
+	}
+	if choice.proposal.Group != 0 {
+		if err := crypt.CheckPublic(choice.proposal.Group, p.public); err != nil {
+			return p, malformed(err.Error()).fault
+		}
+	}
+	if sel, err := s.selector(p.ids, true); err != nil || len(p.ids) == 2 && sel != q.child.Sel {
+		return p, &ike.Fault{
+			Cause: ike.CauseSelectors, Text: "the peer answered for another pair of networks",
+			Ours: q.child.Sel.String(), Theirs: sel.String(), Advice: "give both sides the same networks",
+		}
+	}
+	q.choice, q.spiOut = choice, spi
+	return p, nil
+}
+
+// obeyLifetime takes over a lifetime that the responder says is shorter.
+func (s *Session) obeyLifetime(q *quick, o opened) {
+	for _, body := range isakmp.All(o.chain, isakmp.Notify) {
+		n, err := isakmp.ParseNotify(body)
+		if err != nil || n.Type != isakmp.ResponderLifetime {
+			continue
+		}
+		list, err := isakmp.ParseAttributes(n.Data)
+		if err != nil {
+			continue
+		}
+		_, life := attributes(isakmp.Transform{Attributes: list}, isakmp.ESPLifeType, isakmp.ESPLife)
+		q.choice.life = q.choice.life.Min(life)
+	}
+}
+
+// sendQM3 ends our quick mode: both SAs stand before the peer may send.
+func (s *Session) sendQM3(q *quick) {
+	in, out := s.install(q)
+	s.do(ike.Install{SA: in})
+	s.do(ike.Install{SA: out})
+	proof := isakmp.Payload{Type: isakmp.Hash, Body: s.secrets.prf([]byte{0}, midBytes(q.mid), q.ni, q.nr)}
+	data := s.sealQuick(q, []isakmp.Payload{proof})
+	q.replies.answer(data)
+	s.sendOnce(s.remote, isakmp.QuickMode, "QM3", data, q.spiIn)
+	s.finish(q)
+}
+
+// takeQM3 takes the proof that the peer is there now.
+func (s *Session) takeQM3(q *quick, m message) {
+	o, err := s.secrets.open(q.iv, m)
+	proof := s.secrets.prf([]byte{0}, midBytes(q.mid), q.ni, q.nr)
+	if err != nil || !proves(o, proof) {
+		s.refuse(m.Exchange, "QM3", malformed("the message is not authentic").fault)
+		return
+	}
+	s.acceptQuick(q, "QM3", o, m)
+	s.installOut(q)
+}
+
+func (s *Session) installOut(q *quick) {
+	_, out := s.install(q)
+	s.do(ike.Install{SA: out})
+	s.finish(q)
+}
+
+// trafficSeen takes authenticated ESP on the new SA for QM3: only the peer can
+// have made it, and it sends only after QM3.
+func (s *Session) trafficSeen(spi uint32) {
+	for _, q := range s.sortedQuicks() {
+		if q.spiIn == spi && q.phase == wantProof {
+			q.flight.answered()
+			s.heard = s.now
+			s.installOut(q)
+		}
+	}
+}

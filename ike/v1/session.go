@@ -1,0 +1,275 @@
+// Package v1 is IKEv1 (RFC 2408, 2409, 2407): main mode with pre-shared keys,
+// quick mode, informational exchanges and NAT traversal (RFC 3947), behind the
+// ike.Session interface. A session is one ISAKMP SA. It knows no socket, no
+// clock, no data plane and no other session: whether it is wanted, and what
+// becomes of the SAs that it made, is the tunnel's business.
+package v1
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
+)
+
+// halfOpen is how long a responder waits for an exchange to end.
+const halfOpen = 30 * time.Second
+
+// keepaliveEvery is how often a mapping is kept alive when the translator sits
+// on our side (RFC 3948 §4).
+const keepaliveEvery = 20 * time.Second
+
+// Session is one ISAKMP SA, from its first message to its end.
+type Session struct {
+	env        *ike.Env
+	peer       ike.Peer   // as responder: the zero value until authenticated
+	candidates []ike.Peer // as responder, until authenticated
+	initiator  bool
+	contact    bool // send INITIAL-CONTACT
+
+	local, remote netip.AddrPort
+	cookies       ike.Cookies
+	state         state
+	progressed    bool
+	main          *mainMode // nil once it is over
+	flight        flight    // the last message of main mode that waits for an answer
+	replies       replies   // to main mode's messages
+	deadline      time.Time // of main mode as responder
+
+	secrets secrets
+	iv      []byte // main mode's; once established, the base of phase 2's
+	nat     nat
+	status  ike.SessionStatus
+	hint    *ike.Fault // what an unauthenticated notification said
+	heard   time.Time  // when the peer last proved to be there
+	alive   time.Time  // when the next keepalive is due
+
+	quicks map[uint32]*quick // by message id
+	used   usedIDs
+	queue  []ike.Negotiate
+	jobs   map[uint64]func(any)
+
+	now time.Time // of the Step that runs
+	out []ike.Action
+}
+
+var _ ike.Session = (*Session)(nil)
+
+func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
+	return &Session{
+		env: env, local: local, remote: remote, main: new(mainMode),
+		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
+	}
+}
+
+// NewInitiator makes a session that begins main mode with p at its first Step,
+// which must be a Negotiate. With contact it tells the peer in message 5 that
+// we hold nothing else of it (INITIAL-CONTACT, RFC 2407 §4.6.3.3).
+func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact bool) *Session {
+	s := newSession(env, local, remote)
+	s.peer, s.initiator, s.contact = p, true, contact
+	s.cookies.Initiator = s.newCookie()
+	return s
+}
+
+// NewResponder makes a session that answers main mode for one of the
+// candidates, the peers whose addresses match the first message's. Its first
+// Step must be that message; a session that refuses it ends in the same Step.
+func NewResponder(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) *Session {
+	s := newSession(env, local, remote)
+	s.candidates, s.state = candidates, wantOffer
+	return s
+}
+
+// newCookie makes a cookie. Cookies are chance alone, so they differ per
+// exchange and after a restart (RFC 2408 §2.5.3).
+func (s *Session) newCookie() (c [8]byte) {
+	for c == [8]byte{} {
+		s.random(c[:])
+	}
+	return c
+}
+
+func (s *Session) random(b []byte) []byte {
+	if _, err := s.env.Rand.Read(b); err != nil {
+		panic("v1: the source of randomness failed: " + err.Error()) // ike.Env promises that it does not
+	}
+	return b
+}
+
+// Cookies name the session; the responder's is zero until known.
+func (s *Session) Cookies() ike.Cookies { return s.cookies }
+
+// Established tells that phase 1 is done and not yet closed.
+func (s *Session) Established() bool { return s.state == established }
+
+// Progressed tells a responder that a message came with its own cookie, so the
+// peer's address is not forged.
+func (s *Session) Progressed() bool { return s.progressed }
+
+// Peer is the tunnel's name, "" for a responder before authentication.
+func (s *Session) Peer() string { return s.peer.Name }
+
+// Step takes one input and says what to do. It is not called again after a
+// Report of kind SessionDown.
+func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
+	s.now, s.out = now, nil
+	if s.state == dead {
+		return nil
+	}
+	switch in := in.(type) {
+	case ike.Packet:
+		s.packet(in)
+	case ike.Tick:
+		s.tick()
+	case ike.Computed:
+		if next, ok := s.jobs[in.ID]; ok {
+			delete(s.jobs, in.ID)
+			next(in.Result)
+		}
+	case ike.Failed:
+		s.failed(in)
+	case ike.Used:
+		s.trafficSeen(in.SPI)
+	case ike.Negotiate:
+		s.negotiate(in)
+	case ike.DeleteChild:
+		s.deleteChild(in.SPI)
+	case ike.CloseSession:
+		s.close(&ike.Fault{Cause: ike.CauseAsked, Text: "closed on request"})
+	}
+	s.startQueued()
+	return s.out
+}
+
+// Wake is when Tick is wanted.
+func (s *Session) Wake() (time.Time, bool) {
+	if s.state == dead {
+		return time.Time{}, false
+	}
+	first := earliest(s.flight.wake, s.deadline, s.alive)
+	if s.state == established {
+		first = earliest(first, s.status.Expires)
+	}
+	for _, q := range s.quicks {
+		first = earliest(first, q.wake())
+	}
+	return first, !first.IsZero()
+}
+
+// earliest of the times that are not zero.
+func earliest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+func (s *Session) due(t time.Time) bool { return !t.IsZero() && !s.now.Before(t) }
+
+func (s *Session) tick() {
+	switch {
+	case s.state == established && s.due(s.status.Expires):
+		// No Delete goes out: peers take their phase 2 down with it, and the
+		// children outlive their phase 1.
+		s.down(&ike.Fault{Cause: ike.CauseExpired, Text: "the IKE SA's lifetime ended"})
+		return
+	case s.due(s.deadline):
+		s.down(s.noAnswer())
+		return
+	case s.due(s.flight.wake):
+		if !s.resend(&s.flight, s.remote) {
+			s.down(s.noAnswer())
+			return
+		}
+	}
+	if s.due(s.alive) {
+		s.do(ike.Keepalive{Local: s.local, Remote: s.remote})
+		s.alive = s.now.Add(keepaliveEvery)
+	}
+	for _, q := range s.sortedQuicks() {
+		s.tickQuick(q)
+	}
+}
+
+// noAnswer explains a main mode that ran out of time.
+func (s *Session) noAnswer() *ike.Fault {
+	if s.hint != nil {
+		return s.hint
+	}
+	f := &ike.Fault{
+		Cause:  ike.CauseTimeout,
+		Text:   s.remote.String() + " does not answer",
+		Advice: "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions",
+	}
+	if step, ok := steps[s.state]; ok {
+		f.Text += ": " + step + " did not come"
+	}
+	if s.state == wantResponderID || s.state == wantInitiatorID {
+		f.Cause = ike.CauseAuth
+		f.Text = s.remote.String() + " stopped at authentication"
+		f.Advice = "compare pre_shared_key and the identities on both sides"
+	}
+	return f
+}
+
+// do appends an action.
+func (s *Session) do(a ike.Action) { s.out = append(s.out, a) }
+
+// compute leaves the loop: next gets the job's result in a later Step.
+func (s *Session) compute(job func() any, next func(any)) {
+	id := s.env.ID()
+	s.jobs[id] = next
+	s.do(ike.Compute{ID: id, Do: job})
+}
+
+// report appends a report, filled in with what the session knows of itself.
+func (s *Session) report(r ike.Report) {
+	r.Tunnel, r.Local, r.Remote, r.Cookies = s.tunnel(), s.local, s.remote, s.cookies
+	s.do(r)
+}
+
+// tunnel names the tunnel that messages are about: the peer's, or the only
+// candidate's.
+func (s *Session) tunnel() string {
+	if s.peer.Name == "" && len(s.candidates) == 1 {
+		return s.candidates[0].Name
+	}
+	return s.peer.Name
+}
+
+// refuse reports a message that is not accepted. The session goes on: whoever
+// sent it need not be the peer.
+func (s *Session) refuse(x isakmp.Exchange, step string, f *ike.Fault) {
+	s.report(ike.Report{Kind: ike.Refused, Exchange: x.String(), Step: step, Fault: f})
+}
+
+// down ends the session.
+func (s *Session) down(f *ike.Fault) {
+	if s.state == dead {
+		return
+	}
+	for _, q := range s.sortedQuicks() {
+		s.dropQuick(q, f)
+	}
+	for _, n := range s.queue {
+		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Fault: f})
+	}
+	s.state, s.queue, s.main, s.jobs = dead, nil, nil, nil
+	s.secrets.wipe()
+	s.report(ike.Report{Kind: ike.SessionDown, Fault: f})
+}
+
+// close tells the peer, and ends the session.
+func (s *Session) close(f *ike.Fault) {
+	if s.state == established {
+		s.sendInformational("DELETE", isakmp.Payload{
+			Type: isakmp.Delete,
+			Body: isakmp.Deletion{Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{s.cookieSPI()}}.Append(nil),
+		})
+	}
+	s.down(f)
+}
