@@ -75,6 +75,9 @@ func (e *envelope) setLocal(local netip.Addr) int {
 // went to a broadcast or multicast address: no IKE peer does that, and an answer
 // would make us an amplifier.
 func (e *envelope) local(size int) (netip.Addr, bool) {
+	if size == 0 {
+		return netip.Addr{}, false
+	}
 	h, data, _, err := unix.ParseOneSocketControlMessage(e.control[:min(size, controlSize)])
 	switch {
 	case err != nil:

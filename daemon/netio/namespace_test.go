@@ -1,103 +1,87 @@
 package netio
 
 import (
+	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"strconv"
 	"testing"
 
+	"github.com/twinspan/twinspan/tests/netns"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 )
 
-// in runs do on a thread inside ns. The thread is thrown away afterwards.
-func in(t *testing.T, ns netns.NsHandle, do func() error) {
+func in(t testing.TB, space *netns.Space, do func() error) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		err := netns.Set(ns)
-		if err == nil {
-			err = do()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
+	if err := space.Do(do); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// namespace makes a network namespace with loopback up.
-func namespace(t *testing.T) netns.NsHandle {
+func namespace(t testing.TB, name string) *netns.Space {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to make network namespaces")
-	}
-	made := make(chan netns.NsHandle)
-	failed := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		ns, err := netns.New()
-		failed <- err
-		made <- ns
-	}()
-	ns, err := <-made, <-failed
+	netns.NeedRoot(t)
+	space, err := netns.New(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ns.Close() })
-	in(t, ns, func() error { return up("lo") })
-	return ns
-}
-
-func up(name string, addresses ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, a := range addresses {
-		addr, err := netlink.ParseAddr(a)
-		if err != nil {
-			return err
+	t.Cleanup(func() {
+		if err := space.Close(); err != nil {
+			t.Error(err)
 		}
-		addr.Flags |= 0x02 // IFA_F_NODAD: no wait for the detection of duplicates
-		if err := netlink.AddrAdd(link, addr); err != nil {
-			return err
-		}
-	}
-	return netlink.LinkSetUp(link)
+	})
+	return space
 }
 
 // wire makes two namespaces with a cable: ours has two addresses of each family
 // on one interface, the peer's has one.
-func wire(t *testing.T) (ours, peer netns.NsHandle) {
+func wire(t testing.TB) (ours, peer *netns.Space) {
 	t.Helper()
-	ours, peer = namespace(t), namespace(t)
-	in(t, ours, func() error {
-		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(peer)}
-		if err := netlink.LinkAdd(veth); err != nil {
-			return err
-		}
-		return up("eth0", "192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64", "2001:db8::2/64")
-	})
-	in(t, peer, func() error { return up("eth0", "192.0.2.9/24", "2001:db8::9/64") })
+	ours, peer = namespace(t, "ours"), namespace(t, "peer")
+	err := netns.Wire(
+		netns.End{Space: ours, Device: "eth0", Addresses: prefixes(
+			"192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64", "2001:db8::2/64", "fe80::1/64")},
+		netns.End{Space: peer, Device: "eth0", Addresses: prefixes("192.0.2.9/24", "2001:db8::9/64", "fe80::9/64")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return ours, peer
 }
 
-// zone is the number of eth0: its name would be looked up in the namespace of
-// whatever thread does it.
-func zone(t *testing.T, ns netns.NsHandle) string {
+func prefixes(list ...string) (out []netip.Prefix) {
+	for _, p := range list {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+// zone is the number of eth0: package net would look its name up in the
+// namespace of whatever thread it runs on.
+func zone(t *testing.T, space *netns.Space) (index string) {
 	t.Helper()
-	var index int
-	in(t, ns, func() error {
-		link, err := netlink.LinkByName("eth0")
+	in(t, space, func() error {
+		link, err := net.InterfaceByName("eth0")
 		if err == nil {
-			index = link.Attrs().Index
+			index = strconv.Itoa(link.Index)
 		}
 		return err
 	})
-	return strconv.Itoa(index)
+	return index
+}
+
+// address gives eth0 one more address.
+func address(t *testing.T, space *netns.Space, prefix string) {
+	t.Helper()
+	in(t, space, func() error {
+		link, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		addr, err := netlink.ParseAddr(prefix)
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(link, addr)
+	})
 }
 
 func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

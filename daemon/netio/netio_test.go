@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
+	"github.com/twinspan/twinspan/tests/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,10 +24,10 @@ type gate struct {
 	esp chan Datagram
 }
 
-func open(t *testing.T, ns netns.NsHandle, o Options) *Sockets {
+func open(t testing.TB, space *netns.Space, o Options) *Sockets {
 	t.Helper()
 	var s *Sockets
-	in(t, ns, func() (err error) { s, err = Listen(o); return err })
+	in(t, space, func() (err error) { s, err = Listen(o); return err })
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
@@ -63,10 +63,10 @@ func receive(t *testing.T, c <-chan Datagram) Datagram {
 }
 
 // other opens a plain socket, for the peer.
-func other(t *testing.T, ns netns.NsHandle, address string) *net.UDPConn {
+func other(t testing.TB, space *netns.Space, address string) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
-	in(t, ns, func() (err error) {
+	in(t, space, func() (err error) {
 		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(ap(address)))
 		return err
 	})
@@ -92,7 +92,8 @@ func read(t *testing.T, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	return b[:n], from
 }
 
-func message28(fill byte, size int) []byte { return bytes.Repeat([]byte{fill}, size) }
+// bytesOf is a datagram of one byte again and again.
+func bytesOf(fill byte, size int) []byte { return bytes.Repeat([]byte{fill}, size) }
 
 func TestLocalAddress(t *testing.T) {
 	ours, peer := wire(t)
@@ -112,7 +113,7 @@ func TestLocalAddress(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := other(t, peer, row.peer)
-			body := message28(0xab, 100)
+			body := bytesOf(0xab, 100)
 			sent := body
 			if row.marker {
 				sent = append(make([]byte, 4), body...)
@@ -140,18 +141,18 @@ func TestAddressAddedLater(t *testing.T) {
 	ours, peer := wire(t)
 	g := serve(t, open(t, ours, Options{}))
 	c := other(t, peer, "192.0.2.9:500")
-	err := g.Send(ap("192.0.2.77:500"), ap("192.0.2.9:500"), message28(1, 28))
+	err := g.Send(ap("192.0.2.77:500"), ap("192.0.2.9:500"), bytesOf(1, 28))
 	if err == nil || !strings.Contains(err.Error(), "192.0.2.77 an address of this host") {
 		t.Fatal("from an address that is not here:", err)
 	}
-	in(t, ours, func() error { return up("eth0", "192.0.2.77/24") })
-	if err := g.Send(ap("192.0.2.77:500"), ap("192.0.2.9:500"), message28(1, 28)); err != nil {
+	address(t, ours, "192.0.2.77/24")
+	if err := g.Send(ap("192.0.2.77:500"), ap("192.0.2.9:500"), bytesOf(1, 28)); err != nil {
 		t.Fatal(err)
 	}
 	if _, from := read(t, c); from != ap("192.0.2.77:500") {
 		t.Errorf("it came from %v", from)
 	}
-	g.from(t, c, "192.0.2.77:500", message28(2, 28))
+	g.from(t, c, "192.0.2.77:500", bytesOf(2, 28))
 	if d := receive(t, g.Packets()); d.Local != ap("192.0.2.77:500") {
 		t.Errorf("it came to %v", d.Local)
 	}
@@ -160,10 +161,8 @@ func TestAddressAddedLater(t *testing.T) {
 func TestLinkLocal(t *testing.T) {
 	ours, peer := wire(t)
 	g := serve(t, open(t, ours, Options{}))
-	in(t, ours, func() error { return up("eth0", "fe80::1/64") })
-	in(t, peer, func() error { return up("eth0", "fe80::9/64") })
 	c := other(t, peer, "[fe80::9%"+zone(t, peer)+"]:500")
-	g.from(t, c, "[fe80::1%"+zone(t, peer)+"]:500", message28(1, 28))
+	g.from(t, c, "[fe80::1%"+zone(t, peer)+"]:500", bytesOf(1, 28))
 	d := receive(t, g.Packets())
 	if d.Local.Addr().WithZone("") != netip.MustParseAddr("fe80::1") {
 		t.Fatalf("got %v <- %v", d.Local, d.Remote)
@@ -185,7 +184,7 @@ func TestESP(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := other(t, peer, row.peer)
-			packet := message28(0xee, 1400)
+			packet := bytesOf(0xee, 1400)
 			g.from(t, c, row.to, packet)
 			d := receive(t, g.esp)
 			if d.Local != ap(row.to) || d.Remote != ap(row.peer) || !bytes.Equal(d.Data, packet) {
@@ -200,7 +199,7 @@ func TestESP(t *testing.T) {
 			}
 		})
 	}
-	if err := g.SendESP(ap("192.0.2.1:500"), ap("192.0.2.9:4500"), message28(1, 20)); err == nil {
+	if err := g.SendESP(ap("192.0.2.1:500"), ap("192.0.2.9:4500"), bytesOf(1, 20)); err == nil {
 		t.Error("ESP left from port 500")
 	}
 }
@@ -208,7 +207,7 @@ func TestESP(t *testing.T) {
 func TestBigDatagrams(t *testing.T) {
 	ours, peer := wire(t)
 	g := serve(t, open(t, ours, Options{}))
-	big := message28(0x11, 65507)
+	big := bytesOf(0x11, 65507)
 	c := other(t, peer, "192.0.2.9:500")
 	g.from(t, c, "192.0.2.1:500", big)
 	d := receive(t, g.Packets())
@@ -221,7 +220,7 @@ func TestBigDatagrams(t *testing.T) {
 	if answer, _ := read(t, c); !bytes.Equal(answer, big) {
 		t.Errorf("%d bytes went", len(answer))
 	}
-	if err := g.Send(d.Local, d.Remote, message28(1, 65508)); !errors.Is(err, unix.EMSGSIZE) {
+	if err := g.Send(d.Local, d.Remote, bytesOf(1, 65508)); !errors.Is(err, unix.EMSGSIZE) {
 		t.Error("one byte too many:", err)
 	}
 }
@@ -233,19 +232,19 @@ func TestHostile(t *testing.T) {
 	var want Counters
 	for size := range 5 {
 		for _, fill := range []byte{0, 1, 0xff} {
-			g.from(t, c, "192.0.2.1:500", message28(fill, size))
-			g.from(t, c, "192.0.2.1:4500", message28(fill, size))
+			g.from(t, c, "192.0.2.1:500", bytesOf(fill, size))
+			g.from(t, c, "192.0.2.1:4500", bytesOf(fill, size))
 			want.Malformed += 2
 		}
 	}
 	want.Malformed--
 	want.Keepalives++ // the one byte 0xff on 4500
-	g.from(t, c, "192.0.2.1:4500", message28(0, 31))
+	g.from(t, c, "192.0.2.1:4500", bytesOf(0, 31))
 	want.Malformed++ // a marker and no header
 	// Each socket keeps its order: what follows comes after all of the above.
-	g.from(t, c, "192.0.2.1:500", message28(7, 28))
+	g.from(t, c, "192.0.2.1:500", bytesOf(7, 28))
 	receive(t, g.Packets())
-	g.from(t, c, "192.0.2.1:4500", append(make([]byte, 4), message28(7, 28)...))
+	g.from(t, c, "192.0.2.1:4500", append(make([]byte, 4), bytesOf(7, 28)...))
 	receive(t, g.Packets())
 	if got := g.Counters(); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
@@ -259,14 +258,14 @@ func TestBroadcastAndMulticastAreStray(t *testing.T) {
 	ours, peer := wire(t)
 	g := serve(t, open(t, ours, Options{}))
 	c := other(t, peer, "192.0.2.9:500")
-	g.from(t, c, "192.0.2.255:500", message28(1, 28)) // net sets SO_BROADCAST
-	g.from(t, c, "192.0.2.1:500", message28(2, 28))
+	g.from(t, c, "192.0.2.255:500", bytesOf(1, 28)) // net sets SO_BROADCAST
+	g.from(t, c, "192.0.2.1:500", bytesOf(2, 28))
 	if d := receive(t, g.Packets()); d.Data[0] != 2 {
 		t.Error("a broadcast passed")
 	}
 	c6 := other(t, peer, "[2001:db8::9]:500")
-	g.from(t, c6, "[ff02::1%"+zone(t, peer)+"]:500", message28(1, 28))
-	g.from(t, c6, "[2001:db8::1]:500", message28(2, 28))
+	g.from(t, c6, "[ff02::1%"+zone(t, peer)+"]:500", bytesOf(1, 28))
+	g.from(t, c6, "[2001:db8::1]:500", bytesOf(2, 28))
 	if d := receive(t, g.Packets()); d.Data[0] != 2 {
 		t.Error("a multicast passed")
 	}
@@ -280,7 +279,7 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 	g := serve(t, open(t, ours, Options{Queue: 16}))
 	c := other(t, peer, "192.0.2.9:500")
 	for i := range 20 {
-		g.from(t, c, "192.0.2.1:500", message28(byte(i), 28))
+		g.from(t, c, "192.0.2.1:500", bytesOf(byte(i), 28))
 	}
 	wait(t, func() bool { return g.Counters().QueueFull == 4 })
 	for i := range 16 {
@@ -289,7 +288,7 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 		}
 	}
 	for range 5 {
-		g.from(t, c, "192.0.2.1:500", message28(1, 60000))
+		g.from(t, c, "192.0.2.1:500", bytesOf(1, 60000))
 	}
 	wait(t, func() bool { return g.Counters().QueueFull == 7 }) // two big ones wait, three do not
 }
@@ -310,7 +309,7 @@ func TestNobodyTakesESP(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Serve(ctx, nil) }()
 	c := other(t, peer, "192.0.2.9:4500")
-	if _, err := c.WriteToUDPAddrPort(message28(1, 28), ap("192.0.2.1:4500")); err != nil {
+	if _, err := c.WriteToUDPAddrPort(bytesOf(1, 28), ap("192.0.2.1:4500")); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, func() bool { return s.Counters().Unwanted == 1 })
