@@ -78,7 +78,11 @@ func (t *Tunnel) replaceTwins(p *pair, c ike.ChildSA) {
 
 func (t *Tunnel) childFailed(in ChildFailed) {
 	p := t.pair(in.Sel)
-	if p == nil || !p.asked {
+	if p == nil {
+		return
+	}
+	if !p.asked { // the peer's own try
+		t.noted(in.Fault)
 		return
 	}
 	p.asked = false

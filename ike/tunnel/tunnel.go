@@ -171,7 +171,7 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 // noted shows why the peer cannot reach us, unless a pair stands: what comes
 // from an address that nobody has proved must not spoil a good state.
 func (t *Tunnel) noted(f *ike.Fault) {
-	if t.standing() == 0 && t.desire != off {
+	if f != nil && t.fault != f && t.standing() == 0 && t.desire != off {
 		t.fault = f
 		t.history.add(Negotiation{Began: t.now, Fault: f})
 	}

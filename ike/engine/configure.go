@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/tunnel"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// configure makes the tunnels those of peers. What is equal is not touched.
+func (e *Engine) configure(peers []ike.Peer) {
+	wanted := make(map[string]ike.Peer, len(peers))
+	for _, p := range peers {
+		wanted[p.Name] = p
+	}
+	for _, name := range slices.Clone(e.names) {
+		m := e.tunnels[name]
+		p, stays := wanted[name]
+		switch {
+		case !stays:
+			e.dismiss(m, "the tunnel is no longer configured")
+		case !equal(m.Peer(), p):
+			e.dismiss(m, "the tunnel's configuration changed")
+		}
+	}
+	e.settle()
+	for _, p := range peers {
+		if e.tunnels[p.Name] == nil {
+			e.admit(wanted[p.Name])
+		}
+	}
+}
+
+// equal compares two configurations of a tunnel. The keys are compared in
+// constant time; reflection sees all else, so that no later field is forgotten.
+func equal(a, b ike.Peer) bool {
+	if !a.PSK.Equal(b.PSK) {
+		return false
+	}
+	a.PSK, b.PSK = xfrm.Secret{}, xfrm.Secret{}
+	return reflect.DeepEqual(a, b)
+}
+
+// admit adds a tunnel and lets it begin.
+func (e *Engine) admit(p ike.Peer) {
+	m := &member{Tunnel: tunnel.New(p, e.env.Rand, e.now), near: e.near(p)}
+	m.near.members = append(m.near.members, m)
+	m.near.renew()
+	e.tunnels[p.Name] = m
+	i, _ := slices.BinarySearch(e.names, p.Name)
+	e.names = slices.Insert(e.names, i, p.Name)
+	for _, c := range p.Children {
+		e.byReqID[c.ReqID] = m
+	}
+	e.tell(m, tunnel.Tick{})
+}
+
+func (e *Engine) near(p ike.Peer) *neighbours {
+	at := addrs{p.Local.Unmap(), p.Remote.Unmap()}
+	if e.byAddrs[at] == nil {
+		e.byAddrs[at] = &neighbours{}
+	}
+	return e.byAddrs[at]
+}
+
+// dismiss closes a tunnel and forgets it.
+func (e *Engine) dismiss(m *member, text string) {
+	why := &ike.Fault{Cause: ike.CauseAsked, Text: text}
+	e.tell(m, tunnel.Stop{Why: why})
+	m.gone = true
+	p := m.Peer()
+	e.dropHalfOpen(addrs{p.Local.Unmap(), p.Remote.Unmap()}, why)
+	e.deadlines.remove(&m.alarm)
+	delete(e.tunnels, p.Name)
+	if i, ok := slices.BinarySearch(e.names, p.Name); ok {
+		e.names = slices.Delete(e.names, i, i+1)
+	}
+	for _, c := range p.Children {
+		if e.byReqID[c.ReqID] == m {
+			delete(e.byReqID, c.ReqID)
+		}
+	}
+	e.leave(m)
+}
+
+// leave takes a tunnel from its neighbours.
+func (e *Engine) leave(m *member) {
+	n := m.near
+	if i := slices.Index(n.members, m); i >= 0 {
+		n.members = slices.Delete(n.members, i, i+1)
+	}
+	n.renew()
+	if p := m.Peer(); len(n.members) == 0 {
+		delete(e.byAddrs, addrs{p.Local.Unmap(), p.Remote.Unmap()})
+	}
+}
+
+// dropHalfOpen ends the sessions that are about to authenticate a peer by a
+// configuration that no longer holds.
+func (e *Engine) dropHalfOpen(at addrs, why *ike.Fault) {
+	for _, s := range slices.Clone(e.half.bySource[at.remote]) {
+		if s.addrs == at {
+			e.discard(s, why)
+		}
+	}
+}

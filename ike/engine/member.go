@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/tunnel"
+)
+
+// member is a tunnel and what the engine knows of it.
+type member struct {
+	*tunnel.Tunnel
+	alarm    alarm
+	near     *neighbours
+	sessions []*session      // ours in negotiation, and the established ones: the newest last
+	waiting  []ike.Negotiate // pairs that wait for a place to begin a session
+	gone     bool            // no longer configured
+}
+
+// neighbours are the tunnels that have the same two outer addresses.
+type neighbours struct {
+	members    []*member
+	candidates []ike.Peer // those that may be answered; made anew when they change, since sessions keep it
+}
+
+// held tells that we hold something of the peer: a child or a session.
+func (n *neighbours) held() bool {
+	return slices.ContainsFunc(n.members, func(m *member) bool {
+		return m.Holds() || m.established() != nil
+	})
+}
+
+func (n *neighbours) renew() {
+	n.candidates = nil
+	for _, m := range n.members {
+		if !m.Stopped() {
+			n.candidates = append(n.candidates, m.Peer())
+		}
+	}
+}
+
+// established is the newest established session, or nil.
+func (m *member) established() *session {
+	for _, s := range slices.Backward(m.sessions) {
+		if s.established() {
+			return s
+		}
+	}
+	return nil
+}
+
+// starting is a session that we have begun and that is not established, or nil.
+func (m *member) starting() *session {
+	for _, s := range m.sessions {
+		if s.initiator() && !s.established() {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *member) detach(s *session) {
+	if i := slices.Index(m.sessions, s); i >= 0 {
+		m.sessions = slices.Delete(m.sessions, i, i+1)
+	}
+}
+
+// tellMember tells a tunnel, if there is one.
+func (e *Engine) tellMember(m *member, in tunnel.Input) {
+	if m != nil {
+		e.tell(m, in)
+	}
+}
+
+// tellLater tells a tunnel, if there is one, once the session that runs has
+// spoken.
+func (e *Engine) tellLater(m *member, in tunnel.Input) {
+	if m != nil {
+		e.later(func() { e.tell(m, in) })
+	}
+}
+
+// tell gives a tunnel an input and does what it says.
+func (e *Engine) tell(m *member, in tunnel.Input) {
+	if m.gone {
+		return
+	}
+	for _, a := range m.Step(e.now, in) {
+		switch a := a.(type) {
+		case tunnel.Negotiate:
+			e.negotiate(m, ike.Negotiate(a))
+		case tunnel.Delete:
+			if s := m.established(); s != nil {
+				e.drive(s, ike.DeleteChild(a))
+			}
+		case tunnel.Disconnect:
+			e.disconnect(m)
+		case tunnel.Remove:
+			e.removed(a.SPI, a.Dst)
+			e.emit(ike.Remove(a))
+		case tunnel.Report:
+			e.emit(ike.Report(a))
+		}
+	}
+	e.deadlines.set(&m.alarm, alarm{member: m}, m.Wake)
+}
+
+// negotiate gives a quick mode to the newest session that stands, or to the one
+// that we are beginning, or begins one when there is a place.
+func (e *Engine) negotiate(m *member, n ike.Negotiate) {
+	s := m.established()
+	if s == nil {
+		s = m.starting()
+	}
+	if s == nil && !e.starts.free(e.now) {
+		if len(m.waiting) == 0 {
+			e.starts.wait(m)
+		}
+		m.waiting = append(m.waiting, n)
+		return
+	}
+	if s == nil {
+		s = e.begin(m)
+	}
+	s.asked = append(s.asked, n.Child.Sel)
+	e.drive(s, n)
+}
+
+// handOver gives the pairs that waited to the session that there is now, or
+// that there is a place for now.
+func (e *Engine) handOver(m *member) {
+	waiting := m.waiting
+	m.waiting = nil
+	for _, n := range waiting {
+		e.negotiate(m, n)
+	}
+}
+
+// disconnect closes every session of a tunnel.
+func (e *Engine) disconnect(m *member) {
+	m.waiting = nil
+	for _, s := range slices.Clone(m.sessions) {
+		e.hangUp(s)
+	}
+}
+
+// initiate lets an operator bring a tunnel up.
+func (e *Engine) initiate(name string) {
+	if m := e.tunnels[name]; m != nil {
+		e.tell(m, tunnel.Start{})
+		m.near.renew()
+	}
+}
+
+// close lets an operator take a tunnel down. The peer cannot bring it up again
+// either.
+func (e *Engine) close(name string) {
+	m := e.tunnels[name]
+	if m == nil {
+		return
+	}
+	e.tell(m, tunnel.Stop{Why: &ike.Fault{
+		Cause: ike.CauseAsked, Text: "an operator took the tunnel down", Advice: "bring it up again when it is wanted",
+	}})
+	m.near.renew()
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
+)
+
+// addrs are the outer addresses of a peer: ours and its own.
+type addrs struct{ local, remote netip.Addr }
+
+func addrsOf(local, remote netip.AddrPort) addrs {
+	return addrs{local.Addr().Unmap(), remote.Addr().Unmap()}
+}
+
+// ownCookie leads to a session: CKY-I when we began, CKY-R when we answer.
+type ownCookie struct {
+	cookie    [8]byte
+	initiator bool
+}
+
+// firstMessage leads from a repeated first message to the session that answers
+// it: there is no cookie of ours in it.
+type firstMessage struct {
+	cookie [8]byte
+	remote netip.AddrPort
+}
+
+// packet finds the session of a datagram, or makes one.
+func (e *Engine) packet(p ike.Packet) {
+	e.count.Packets++
+	h, err := isakmp.ParseHeader(p.Data)
+	switch {
+	case err != nil:
+		e.count.BadHeader++
+	case h.Initiator == [8]byte{}:
+		e.count.BadCookie++
+	case !known(h.Exchange):
+		e.count.BadExchange++
+	case h.Responder == [8]byte{}:
+		e.firstMessage(p, h)
+	default:
+		e.nextMessage(p, h)
+	}
+}
+
+// known tells the exchanges of IKEv1 that a session can take.
+func known(x isakmp.Exchange) bool {
+	switch x {
+	case isakmp.MainMode, isakmp.AggressiveMode, isakmp.Informational, isakmp.QuickMode:
+		return true
+	}
+	return false
+}
+
+// nextMessage hands a datagram to the session that its cookies name.
+func (e *Engine) nextMessage(p ike.Packet, h isakmp.Header) {
+	s := e.byCookie[ownCookie{h.Responder, false}]
+	if s == nil {
+		s = e.byCookie[ownCookie{h.Initiator, true}]
+	}
+	switch {
+	case s == nil:
+		e.count.UnknownCookie++
+		return
+	case s.addrs != addrsOf(p.Local, p.Remote):
+		e.count.WrongAddress++
+		return
+	}
+	c := s.carrier.Cookies()
+	if c.Initiator != h.Initiator || c.Responder != [8]byte{} && c.Responder != h.Responder {
+		e.count.UnknownCookie++
+		return
+	}
+	e.drive(s, p)
+}
+
+// firstMessage hands a repeated first message to its session, and makes one
+// for a new one of a configured peer. Strangers get no answer and no state.
+func (e *Engine) firstMessage(p ike.Packet, h isakmp.Header) {
+	if h.Exchange != isakmp.MainMode && h.Exchange != isakmp.AggressiveMode ||
+		h.MessageID != 0 || h.Flags&isakmp.Encrypted != 0 {
+		e.count.BadExchange++
+		return
+	}
+	first := firstMessage{h.Initiator, p.Remote}
+	if s := e.byFirst[first]; s != nil {
+		e.drive(s, p)
+		return
+	}
+	if e.byCookie[ownCookie{h.Initiator, true}] != nil {
+		e.count.UnknownCookie++ // our own first message, thrown back at us
+		return
+	}
+	near := e.byAddrs[addrsOf(p.Local, p.Remote)]
+	if near == nil {
+		e.stranger(p)
+		return
+	}
+	if len(near.candidates) == 0 {
+		e.count.Disabled++
+		return
+	}
+	e.answer(near, first, p)
+}
+
+// answer makes a session for a first message.
+func (e *Engine) answer(near *neighbours, first firstMessage, p ike.Packet) {
+	s := &session{
+		carrier: e.newResponder(&e.env, near.candidates, p.Local, p.Remote),
+		addrs:   addrsOf(p.Local, p.Remote),
+		first:   first,
+	}
+	e.drive(s, p)
+	if s.dead {
+		e.count.RefusedFirst++
+		return
+	}
+	s.cookie = ownCookie{s.carrier.Cookies().Responder, false}
+	e.byCookie[s.cookie] = s
+	e.byFirst[first] = s
+	if old := e.half.add(s); old != nil {
+		e.count.HalfOpenDropped++
+		e.discard(old, &ike.Fault{
+			Cause: ike.CauseLimit,
+			Text:  fmt.Sprintf("too many exchanges with %v were begun and not finished, and this was the oldest", old.addrs.remote),
+		})
+	}
+}
+
+// reportStrangers is how often at most a packet of a stranger is reported.
+const reportStrangers = time.Minute
+
+// stranger counts a first message from an address that nobody is configured
+// with. Silence is the answer; the operator gets a line now and then, because
+// a mistyped address looks just like this.
+func (e *Engine) stranger(p ike.Packet) {
+	e.count.UnknownPeer++
+	if !e.strangers.IsZero() && e.now.Sub(e.strangers) < reportStrangers {
+		return
+	}
+	e.strangers = e.now
+	e.emit(ike.Report{
+		Kind: ike.Refused, Local: p.Local, Remote: p.Remote, Bytes: len(p.Data),
+		Fault: &ike.Fault{
+			Cause:  ike.CauseUnknown,
+			Text:   fmt.Sprintf("%v asks for a session with %v, and no tunnel has these two addresses", p.Remote, p.Local.Addr()),
+			Advice: "if it is a peer of yours, make the public_ip of its customer gateway this address",
+		},
+	})
+}
