@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/twinspan/twinspan/daemon/api"
+)
+
+// daemon is a Daemon whose words are given.
+type daemon struct {
+	up     api.Tunnel
+	err    error
+	events chan api.Event
+	filter string
+}
+
+func (d *daemon) Status(context.Context) (api.Status, error) {
+	return api.Status{Version: api.Schema, Tunnels: []api.Tunnel{d.up}}, d.err
+}
+func (d *daemon) Up(_ context.Context, name string) (api.Tunnel, error) {
+	d.up.Name = name
+	return d.up, d.err
+}
+func (d *daemon) Down(ctx context.Context, name string) (api.Tunnel, error) { return d.Up(ctx, name) }
+func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
+	return api.Reloaded{Changed: 2, Untouched: 24}, d.err
+}
+func (d *daemon) Events(_ context.Context, tunnel string) (<-chan api.Event, error) {
+	d.filter = tunnel
+	return d.events, d.err
+}
+
+func dial(t *testing.T, d api.Daemon) *Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := api.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(d, "1.2.3")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-done
+	})
+	return New(path)
+}
+
+func TestCalls(t *testing.T) {
+	// Names that a path, a query or a pattern would trip over.
+	for _, name := range []string{"TomVPNConn", "上海 办公室", "a/b?c#d%20", "up"} {
+		d := &daemon{up: api.Tunnel{State: "negotiating"}}
+		c := dial(t, d)
+		for verb, call := range map[string]func(context.Context, string) (api.Tunnel, error){"up": c.Up, "down": c.Down} {
+			got, err := call(t.Context(), name)
+			if err != nil || got.Name != name || got.State != "negotiating" {
+				t.Errorf("%s %q: %+v, %v", verb, name, got, err)
+			}
+		}
+	}
+	c := dial(t, &daemon{})
+	if v, err := c.Version(t.Context()); err != nil || v.Program != "1.2.3" {
+		t.Errorf("version: %+v, %v", v, err)
+	}
+	if s, err := c.Status(t.Context()); err != nil || len(s.Tunnels) != 1 {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+	if r, err := c.Reload(t.Context()); err != nil || r.Changed != 2 || r.Untouched != 24 {
+		t.Errorf("reload: %+v, %v", r, err)
+	}
+}
+
+func TestErrorsKeepWhatTheDaemonSaid(t *testing.T) {
+	fault := api.ConfigFault{File: "edge.toml", Line: 41, What: "cidr is not a network", Do: `write "10.0.0.0/24"`}
+	c := dial(t, &daemon{err: &api.Error{Code: api.InvalidConfig, Message: "invalid", Faults: []api.ConfigFault{fault}}})
+	_, err := c.Reload(t.Context())
+	var told *api.Error
+	if !errors.As(err, &told) || told.Code != api.InvalidConfig || len(told.Faults) != 1 || told.Faults[0] != fault {
+		t.Fatalf("error %+v", err)
+	}
+	if want := "invalid\nedge.toml:41: cidr is not a network; write \"10.0.0.0/24\""; err.Error() != want {
+		t.Errorf("it reads %q, want %q", err, want)
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	_, err := New(path).Status(t.Context())
+	var gone *Unreachable
+	if !errors.As(err, &gone) || gone.Socket != path || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no socket: %v", err)
+	}
+}
+
+func TestDaemonThatHangsUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	_, err = New(path).Status(t.Context())
+	var gone *Unreachable
+	if !errors.As(err, &gone) {
+		t.Errorf("a daemon that hangs up: %v", err)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	d := &daemon{events: make(chan api.Event, 2)}
+	c := dial(t, d)
+	events, err := c.Events(t.Context(), "上海")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	if d.filter != "上海" {
+		t.Errorf("the daemon was asked for %q", d.filter)
+	}
+	d.events <- api.Event{Kind: "message out", Step: "MM1"}
+	d.events <- api.Event{Kind: "tunnel changed", State: "up"}
+	close(d.events)
+	for _, want := range []string{"message out", "tunnel changed"} {
+		if e, err := events.Next(); err != nil || e.Kind != want {
+			t.Errorf("event %+v, %v; want %s", e, err, want)
+		}
+	}
+	if _, err := events.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestCancelledCall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := dial(t, &daemon{}).Status(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Daemon is what the server serves. Its methods are called from many
+// goroutines at once. An error that is an *Error is answered as it is, any
+// other one as Failed.
+type Daemon interface {
+	Status(ctx context.Context) (Status, error)
+	Up(ctx context.Context, tunnel string) (Tunnel, error)
+	Down(ctx context.Context, tunnel string) (Tunnel, error)
+	Reload(ctx context.Context) (Reloaded, error)
+	// Events delivers what happens from now on until ctx ends or the daemon
+	// stops; then the channel is closed. An empty tunnel is all of them.
+	Events(ctx context.Context, tunnel string) (<-chan Event, error)
+}
+
+// Bounds of the server: what a caller can make it hold or wait for.
+const (
+	maxBody   = 64 << 10
+	maxHeader = 16 << 10
+	readTime  = 10 * time.Second
+	writeTime = 30 * time.Second
+	idleTime  = 2 * time.Minute
+)
+
+// Server answers on the control socket.
+type Server struct {
+	daemon  Daemon
+	program string
+	http    http.Server
+}
+
+// NewServer returns a server for d, which calls itself program.
+func NewServer(d Daemon, program string) *Server {
+	s := &Server{daemon: d, program: program}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/version", s.version)
+	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("POST /v1/tunnels/{name}/up", s.change(s.up))
+	mux.HandleFunc("POST /v1/tunnels/{name}/down", s.change(s.down))
+	mux.HandleFunc("POST /v1/reload", s.change(s.reload))
+	mux.HandleFunc("/", s.unknown)
+	s.http = http.Server{
+		Handler:           http.MaxBytesHandler(mux, maxBody),
+		ReadHeaderTimeout: readTime,
+		ReadTimeout:       readTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withCaller,
+		ErrorLog:          log.New(io.Discard, "", 0), // a caller's broken request is the caller's matter
+	}
+	return s
+}
+
+// Serve answers on l until Close, then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close ends the server and every connection.
+func (s *Server) Close() error { return s.http.Close() }
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	doc, err := s.daemon.Status(r.Context())
+	answer(w, doc, err)
+}
+
+func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
+	answer(w, Program{Version: Schema, Program: s.program}, nil)
+}
+
+// oneTunnel is the answer to a command for a tunnel: what it is right after.
+type oneTunnel struct {
+	Version int `json:"version"`
+	Tunnel
+}
+
+func (s *Server) up(r *http.Request) (any, error) {
+	t, err := s.daemon.Up(r.Context(), r.PathValue("name"))
+	return oneTunnel{Schema, t}, err
+}
+
+func (s *Server) down(r *http.Request) (any, error) {
+	t, err := s.daemon.Down(r.Context(), r.PathValue("name"))
+	return oneTunnel{Schema, t}, err
+}
+
+func (s *Server) reload(r *http.Request) (any, error) { return s.daemon.Reload(r.Context()) }
+
+// change lets only those change anything who may.
+func (s *Server) change(do func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := mayChange(r.Context()); err != nil {
+			answer(w, nil, err)
+			return
+		}
+		doc, err := do(r)
+		answer(w, doc, err)
+	}
+}
+
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	answer(w, nil, &Error{Code: NotFound, Message: "no resource " + r.Method + " " + r.URL.Path +
+		"; there are GET /v1/status, /v1/events and /v1/version, POST /v1/reload, and POST /v1/tunnels/NAME/up and down"})
+}
+
+// events streams one event per line. The header goes out once the
+// subscription stands, so that a caller who then asks for something sees all
+// that follows from it.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	events, err := s.daemon.Events(r.Context(), r.URL.Query().Get("tunnel"))
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Time{}) // that of the request would end the stream
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	if err := out.Flush(); err != nil {
+		return
+	}
+	lines := json.NewEncoder(w)
+	for e := range events {
+		_ = out.SetWriteDeadline(time.Now().Add(writeTime))
+		if lines.Encode(e) != nil || out.Flush() != nil {
+			return // the caller is gone; its context ends the subscription
+		}
+	}
+}
+
+func answer(w http.ResponseWriter, doc any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = &Error{Code: Failed, Message: err.Error()}
+		}
+		status, doc = e.Code.status(), failure{Schema, e}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
+	w.WriteHeader(status)
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	_ = out.Encode(doc) // nobody is left to tell when the caller has gone
+}
