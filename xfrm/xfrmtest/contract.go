@@ -19,6 +19,7 @@ func Contract(t *testing.T, open func(t *testing.T) Subject) {
 		run  func(*bench)
 	}{
 		{"an SA may be put and dropped twice", (*bench).repeatedSAs},
+		{"an SA that is put again goes on counting", (*bench).putAgain},
 		{"an impossible SA is refused", (*bench).impossibleSAs},
 		{"policies become what is wanted", (*bench).policies},
 		{"a change of policies leaves the others alone", (*bench).unchangedPolicies},

@@ -62,6 +62,25 @@ func (g *bench) repeatedSAs() {
 	g.wantSAs(g.a, in)
 }
 
+// A sender that began again at sequence number 1 with the same keys would be
+// taken for a replay; a receiver that forgot its window would take one.
+func (g *bench) putAgain() {
+	p := g.protect(1, false)
+	g.setPolicies(p)
+	out, _ := g.connect(p, 0x1000, plain)
+	for range 3 {
+		g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+		out.Soft.Bytes += 1 << 20
+		g.must(g.a.PutSA(g.ctx(), out))
+		g.must(g.b.PutSA(g.ctx(), received(out)))
+	}
+	for _, side := range []*Side{g.a, g.b} {
+		if u := g.used(side, out); u.Packets != 3 || u.ReplayErrors+u.IntegrityErrs > 0 {
+			g.Errorf("usage %+v, want 3 packets and no error", u)
+		}
+	}
+}
+
 func (g *bench) impossibleSAs() {
 	good := g.sa(g.protect(1, false), 0x1000, plain)
 	for what, wrong := range map[string]func(*xfrm.SA){

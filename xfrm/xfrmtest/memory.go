@@ -165,10 +165,21 @@ func (m *Memory) PutSA(_ context.Context, sa xfrm.SA) error {
 	if err := sa.Valid(); err != nil {
 		return fmt.Errorf("add: %w", err)
 	}
+	if e := m.sas[sa.ID()]; e != nil && sameKeys(e.SA, sa) {
+		e.SA, e.movedTo = sa, netip.AddrPort{}
+		return nil
+	}
 	m.added++
 	m.sas[sa.ID()] = &memSA{SA: sa, nth: m.added, usage: xfrm.Usage{Added: m.now}}
 	if sa.Dir == xfrm.Out {
 		delete(m.asked, sa.ReqID)
 	}
 	return nil
+}
+
+// sameKeys tells that b is a, perhaps moved or with other limits, and not
+// another SA under its name.
+func sameKeys(a, b xfrm.SA) bool {
+	return a.Dir == b.Dir && a.Suite == b.Suite && a.ReqID == b.ReqID && a.IfID == b.IfID &&
+		a.EncKey.Equal(b.EncKey) && a.AuthKey.Equal(b.AuthKey)
 }

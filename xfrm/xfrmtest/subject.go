@@ -7,15 +7,17 @@
 //
 // openPair returns a Subject: two backends whose outer addresses reach each
 // other, and the means to put inner packets in at one end and to see what comes
-// out at the other. For data planes of this machine the package lab builds one:
-// two network namespaces joined by a veth pair, each with a backend, inner
-// addresses and UDP sockets. A kernel backend's test is then
+// out at the other. For data planes of this machine Veth builds one: two network
+// namespaces joined by a veth pair, each with a backend, inner networks and UDP
+// sockets. A kernel backend's openPair is then
 //
-//	lab.Pair(t, func(t *testing.T, s *lab.Site) xfrm.Backend {
-//		listenEncap(t)           // a socket on 4500 with UDP_ENCAP: the kernel takes ESP in UDP only from one
-//		b, err := kernel.New()   // runs on a thread inside the site's namespace
+//	return xfrmtest.Veth(t, func(t *testing.T, outer netip.Addr) xfrm.Backend {
+//		listenEncap(t)         // a socket on 4500 with UDP_ENCAP: the kernel takes ESP in UDP only from one
+//		b, err := kernel.New() // runs on a thread inside the site's namespace
 //		...
 //	})
+//
+// and sets the field Foreign of what Veth returned.
 //
 // The package does not know how a backend moves a packet, nor any cipher: what
 // it can tell is whether the packet came out at the far end, and what the
