@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/twinspan/twinspan/daemon/api"
+)
+
+var update = flag.Bool("update", false, "write testdata/*.txt anew")
+
+// noon is when the canned daemon answers.
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+// canned is a daemon whose words are given.
+type canned struct {
+	status   api.Status
+	reloaded api.Reloaded
+	err      error
+	events   []api.Event
+	end      bool // the stream ends after events
+	asked    []string
+}
+
+func (d *canned) Status(context.Context) (api.Status, error) { return d.status, d.err }
+func (d *canned) Up(_ context.Context, name string) (api.Tunnel, error) {
+	d.asked = append(d.asked, "up "+name)
+	return d.tunnel(name)
+}
+func (d *canned) Down(_ context.Context, name string) (api.Tunnel, error) {
+	d.asked = append(d.asked, "down "+name)
+	return d.tunnel(name)
+}
+func (d *canned) Reload(context.Context) (api.Reloaded, error) { return d.reloaded, d.err }
+
+func (d *canned) Events(ctx context.Context, tunnel string) (<-chan api.Event, error) {
+	d.asked = append(d.asked, "events "+tunnel)
+	if d.err != nil {
+		return nil, d.err
+	}
+	c := make(chan api.Event, len(d.events))
+	for _, e := range d.events {
+		c <- e
+	}
+	if d.end {
+		close(c)
+	} else {
+		context.AfterFunc(ctx, func() { close(c) })
+	}
+	return c, nil
+}
+
+func (d *canned) tunnel(name string) (api.Tunnel, error) {
+	for _, t := range d.status.Tunnels {
+		if t.Name == name {
+			return t, d.err
+		}
+	}
+	return api.Tunnel{}, &api.Error{Code: api.NotFound, Message: "no tunnel " + name}
+}
+
+// serve puts d on a socket.
+func serve(t *testing.T, d api.Daemon) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "control.sock")
+	l, err := api.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(d, "9.9")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-done
+	})
+	return socket
+}
+
+// seat is a terminal of make-believe.
+type seat struct {
+	env map[string]string
+	tty bool
+	ctx context.Context
+}
+
+// type runs a command and returns what came of it.
+func (s seat) run(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	if s.ctx == nil {
+		s.ctx = t.Context()
+	}
+	var stdout, stderr bytes.Buffer
+	code = run(s.ctx, args, terminal{&stdout, &stderr, func(k string) string { return s.env[k] }, s.tty})
+	return code, stdout.String(), stderr.String()
+}
+
+// golden compares with testdata/name, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	up := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up"}}}}
+	half := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up"}, {Name: "b", State: "down"}}}}
+	none := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "negotiating"}, {Name: "b", State: "disabled"}}}}
+	off := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "b", State: "disabled"}}}}
+	broken := &canned{err: errors.New("the machine is on fire")}
+	denied := &canned{err: &api.Error{Code: api.Forbidden, Message: "you may not"}}
+	invalid := &canned{err: &api.Error{Code: api.InvalidConfig, Message: "invalid", Faults: []api.ConfigFault{{File: "a.toml", Line: 3, What: "no"}}}}
+	for _, tc := range []struct {
+		name   string
+		daemon *canned // nil: nobody there
+		args   string
+		code   int
+		says   string // in either output
+	}{
+		{"all is well", up, "status", exitDone, "up"},
+		{"the machine fails", broken, "status", exitFailed, "on fire"},
+		{"a tunnel that is not there", up, "status nobody", exitFailed, "there are: a"},
+		{"down of one that is not there", up, "down nobody", exitFailed, "no tunnel nobody"},
+		{"no such command", nil, "stauts", exitUsage, "unknown command"},
+		{"no such flag", nil, "status --jsno", exitUsage, "unknown flag"},
+		{"too many words", nil, "reload now", exitUsage, "unknown command"},
+		{"a tunnel is missing", nil, "up", exitUsage, "1 arg"},
+		{"a time in the wrong place", nil, "up a --wait 5s", exitUsage, "--wait=5s"},
+		{"both at once", nil, "status --watch --check", exitUsage, "watch"},
+		{"nobody there", nil, "status", exitUnreachable, "systemctl status twinspand"},
+		{"nobody to reload", nil, "reload", exitUnreachable, "control.sock"},
+		{"an invalid file", invalid, "reload", exitInvalid, "a.toml:3: no"},
+		{"not permitted", denied, "down a", exitFailed, "no tunnel a"},
+		{"not permitted to reload", denied, "reload", exitNotPermitted, "you may not"},
+		{"probe: all up", up, "status --check", 0, "up"},
+		{"probe: some up", half, "status --check", 1, "down"},
+		{"probe: none up", none, "status --check", 2, "negotiating"},
+		{"probe: none wanted", off, "status --check", 0, "disabled"},
+		{"version without a daemon", nil, "version", exitDone, "does not answer"},
+		{"version", up, "version", exitDone, "twinspand 9.9"},
+		{"help", nil, "", exitDone, "Available Commands"},
+		{"completion", nil, "completion bash", exitDone, "bash completion"},
+		{"names to complete", up, "__complete up ", exitDone, "a\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "control.sock")
+			if tc.daemon != nil {
+				socket = serve(t, tc.daemon)
+			}
+			args := strings.Split(tc.args, " ")
+			if tc.args == "" {
+				args = []string{}
+			}
+			code, out, errs := seat{env: map[string]string{socketVariable: socket}}.run(t, args...)
+			if code != tc.code || !strings.Contains(out+errs, tc.says) {
+				t.Errorf("exit %d, want %d; output must have %q:\n%s%s", code, tc.code, tc.says, out, errs)
+			}
+		})
+	}
+}
+
+func TestSocketFlagGoesBeforeTheEnvironment(t *testing.T) {
+	socket := serve(t, &canned{})
+	code, out, errs := seat{env: map[string]string{socketVariable: "/nowhere"}}.run(t, "status", "--socket", socket)
+	if code != exitDone || !strings.Contains(out, "no tunnel is configured") {
+		t.Errorf("exit %d:\n%s%s", code, out, errs)
+	}
+}
+
+func TestSocketOfAnother(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may open every socket")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := seat{}.run(t, "status", "--socket", filepath.Join(dir, "control.sock"))
+	if code != exitNotPermitted {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+func TestReloadTellsWhatChanged(t *testing.T) {
+	d := &canned{reloaded: api.Reloaded{
+		Summary: "2 tunnels changed, 24 untouched",
+		Changes: []api.Change{
+			{Tunnel: "shanghai", Impact: "restart", What: "the pre-shared key changed"},
+			{Object: "gateway TomVPNGw", Impact: "live", What: "bandwidth_mbps from 10 to 20"},
+		},
+		Warnings: []api.ConfigFault{{File: "edge.toml", Line: 9, What: "DES-CBC is broken", Do: "write AES-CBC-256"}},
+	}}
+	code, out, errs := seat{}.run(t, "reload", "--socket", serve(t, d))
+	if code != exitDone {
+		t.Errorf("exit %d", code)
+	}
+	golden(t, "reload.txt", out+errs)
+}
