@@ -1,0 +1,141 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// ledger is what was asked of the data plane: which SAs it should hold, whose
+// they are, and what went through them and through those before them.
+type ledger struct {
+	sas    map[xfrm.SAID]*entry
+	gone   map[string]api.Traffic // by tunnel: of SAs that are no more
+	polled time.Time
+}
+
+type entry struct {
+	tunnel  string
+	dir     xfrm.Direction
+	reqID   uint32
+	added   time.Time
+	usage   xfrm.Usage
+	pending bool // an inbound SA whose quick mode is not done yet
+}
+
+func newLedger() *ledger {
+	return &ledger{sas: map[xfrm.SAID]*entry{}, gone: map[string]api.Traffic{}}
+}
+
+// put enters an SA. One of the same name is replaced.
+func (l *ledger) put(sa xfrm.SA, tunnel string, now time.Time) {
+	l.drop(sa.ID())
+	l.sas[sa.ID()] = &entry{tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In}
+}
+
+// drop strikes an SA out and keeps its count.
+func (l *ledger) drop(id xfrm.SAID) {
+	e := l.sas[id]
+	if e == nil {
+		return
+	}
+	l.keep(e)
+	delete(l.sas, id)
+}
+
+func (l *ledger) keep(e *entry) {
+	t := l.gone[e.tunnel]
+	t.Add(e.traffic())
+	l.gone[e.tunnel] = t
+}
+
+// settled says that the quick mode of an inbound SA is done.
+func (l *ledger) settled(id xfrm.SAID) {
+	if e := l.sas[id]; e != nil {
+		e.pending = false
+	}
+}
+
+// waiting tells whether a quick mode waits for its third message.
+func (l *ledger) waiting() bool {
+	for _, e := range l.sas {
+		if e.pending {
+			return true
+		}
+	}
+	return false
+}
+
+// update takes the data plane's counters.
+func (l *ledger) update(now time.Time, counters map[xfrm.SAID]xfrm.Usage) {
+	l.polled = now
+	for id, u := range counters {
+		e := l.sas[id]
+		if e == nil {
+			continue
+		}
+		if u.Packets < e.usage.Packets || u.Bytes < e.usage.Bytes {
+			l.keep(e) // the SA was put anew and counts from zero
+		}
+		e.usage = u
+	}
+}
+
+// used returns, once, the SAs that were used before their quick mode is done.
+func (l *ledger) used() []ike.Used {
+	var used []ike.Used
+	for id, e := range l.sas {
+		if e.pending && e.usage.Packets > 0 {
+			e.pending = false
+			used = append(used, ike.Used{SPI: id.SPI})
+		}
+	}
+	return used
+}
+
+// forget drops the counts of tunnels that are no more.
+func (l *ledger) forget(known func(tunnel string) bool) {
+	for name := range l.gone {
+		if !known(name) {
+			delete(l.gone, name)
+		}
+	}
+}
+
+// traffic is every tunnel's, SAs that are gone included.
+func (l *ledger) traffic() map[string]api.Traffic {
+	sum := make(map[string]api.Traffic, len(l.gone))
+	for name, t := range l.gone {
+		sum[name] = t
+	}
+	for _, e := range l.sas {
+		t := sum[e.tunnel]
+		t.Add(e.traffic())
+		sum[e.tunnel] = t
+	}
+	return sum
+}
+
+func (e *entry) traffic() api.Traffic {
+	t := api.Traffic{ReplayErrors: e.usage.ReplayErrors, IntegrityErrors: e.usage.IntegrityErrs}
+	if e.dir == xfrm.In {
+		t.BytesIn, t.PacketsIn = e.usage.Bytes, e.usage.Packets
+	} else {
+		t.BytesOut, t.PacketsOut = e.usage.Bytes, e.usage.Packets
+	}
+	return t
+}
+
+// missing are the SAs that should be held and are not, as the hard limits that
+// they must have reached.
+func (l *ledger) missing(held map[xfrm.SAID]bool) []xfrm.Expired {
+	var lost []xfrm.Expired
+	for id, e := range l.sas {
+		if !held[id] {
+			lost = append(lost, xfrm.Expired{SPI: id.SPI, Dst: id.Dst, ReqID: e.reqID, Hard: true})
+		}
+	}
+	return lost
+}

@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/twinspan/twinspan/daemon/plan"
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/engine"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// beat is how often the loop looks at what nobody tells it of.
+const beat = time.Second
+
+// loop owns all state: its fields belong to the goroutine of run. Others
+// reach it through ask.
+type loop struct {
+	log      *slog.Logger
+	engine   *engine.Engine
+	net      network
+	wire     sockets
+	plane    xfrm.Backend
+	planeIs  planeName
+	notify   notifier
+	pool     *pool
+	ledger   *ledger
+	reporter *reporter
+	readers  readers
+
+	plan     plan.Plan
+	about    map[string]plan.Tunnel // by name
+	owner    map[uint32]string      // the tunnel of a ReqID
+	started  time.Time
+	loaded   time.Time // when plan was put in force
+	warnings []string  // of the start
+	changed  bool      // a tunnel's state, since the last beat
+
+	do    chan func()
+	ended chan struct{}
+}
+
+func (l *loop) now() time.Time { return time.Now() }
+
+// run obeys until ctx ends.
+func (l *loop) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	events := l.plane.Events()
+	for ctx.Err() == nil {
+		l.arm(timer)
+		jobs, job := l.pool.next()
+		select {
+		case <-ctx.Done():
+		case d := <-l.wire.Packets():
+			l.reporter.counts["datagrams_in"]++
+			l.step(ike.Packet{Local: d.Local, Remote: d.Remote, Data: d.Data})
+		case jobs <- job:
+			l.pool.taken()
+		case c := <-l.pool.results:
+			l.step(c)
+		case e, open := <-events:
+			if !open {
+				events = nil
+				break
+			}
+			l.happened(e)
+		case f := <-l.do:
+			f()
+		case <-timer.C:
+			l.step(ike.Tick{})
+		case <-ticker.C:
+			l.look()
+		}
+	}
+}
+
+// arm sets the one timer to when the engine wants to be asked.
+func (l *loop) arm(t *time.Timer) {
+	wake, ok := l.engine.Wake()
+	if !ok {
+		t.Stop()
+		return
+	}
+	t.Reset(wake.Sub(l.now()))
+}
+
+// ask has the loop run f, and waits for it.
+func (l *loop) ask(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case l.do <- func() { defer close(done); f() }:
+	case <-l.ended:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done // the loop has taken it, and will not stop half way
+	return nil
+}
+
+// look does what is due once per beat.
+func (l *loop) look() {
+	now := l.now()
+	if l.ledger.waiting() || (len(l.ledger.sas) > 0 && now.Sub(l.ledger.polled) >= pollTime) {
+		l.poll()
+	}
+	l.reporter.flush(now)
+	if l.changed {
+		l.changed = false
+		l.notify.status(headline(l.engine.Status()))
+	}
+	l.notify.watchdog(now)
+}

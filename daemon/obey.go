@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// planeTime bounds one call of the data plane.
+const planeTime = 5 * time.Second
+
+// step gives the engine an input and obeys what it says, until what failed of
+// that has been heard too.
+func (l *loop) step(in ike.Input) {
+	for inputs := []ike.Input{in}; len(inputs) > 0; inputs = inputs[1:] {
+		inputs = append(inputs, l.obey(l.engine.Step(l.now(), inputs[0]))...)
+	}
+}
+
+// obey does what the engine asks for, in its order. It returns what the engine
+// must hear in turn.
+func (l *loop) obey(actions []ike.Action) []ike.Input {
+	var failed failures
+	for _, a := range actions {
+		switch a := a.(type) {
+		case ike.Send:
+			if !failed.has(a.Needs) {
+				l.send(a)
+			}
+		case ike.Compute:
+			l.pool.add(a)
+		case ike.Install:
+			if err := l.install(a.SA); err != nil {
+				failed = append(failed, ike.Failed{SPI: a.SA.SPI, Err: err})
+			}
+		case ike.Remove:
+			l.remove(xfrm.SAID{SPI: a.SPI, Dst: a.Dst})
+		case ike.Report:
+			if !failed.contradict(a) {
+				l.report(a)
+			}
+		}
+	}
+	return failed.inputs()
+}
+
+// failures are the installs of one batch that were not obeyed.
+type failures []ike.Failed
+
+func (f failures) has(spi uint32) bool {
+	return spi != 0 && slices.ContainsFunc(f, func(x ike.Failed) bool { return x.SPI == spi })
+}
+
+// contradict tells reports that the failures make untrue: nothing is up
+// without its SAs. What is true the engine says when it has heard of them.
+func (f failures) contradict(r ike.Report) bool {
+	switch {
+	case len(f) == 0:
+		return false
+	case r.Kind == ike.ChildUp && r.Child != nil:
+		return f.has(r.Child.SPIIn) || f.has(r.Child.SPIOut)
+	}
+	return r.Kind == ike.TunnelChanged && (r.State == ike.Up || r.State == ike.PartlyUp)
+}
+
+func (f failures) inputs() []ike.Input {
+	inputs := make([]ike.Input, len(f))
+	for i, x := range f {
+		inputs[i] = x
+	}
+	return inputs
+}
+
+func (l *loop) send(a ike.Send) {
+	if err := l.wire.Send(a.Local, a.Remote, a.Data); err != nil {
+		l.reporter.counts["send_errors"]++
+		l.complain("send failed", ike.MessageOut, slog.String("peer", a.Remote.String()), slog.Any("reason", err))
+		return
+	}
+	l.reporter.counts["datagrams_out"]++
+}
+
+func (l *loop) install(sa xfrm.SA) error {
+	ctx, cancel := context.WithTimeout(context.Background(), planeTime)
+	defer cancel()
+	if err := l.plane.PutSA(ctx, sa); err != nil {
+		l.reporter.counts["install_errors"]++
+		return err
+	}
+	l.ledger.put(sa, l.owner[sa.ReqID], l.now())
+	return nil
+}
+
+func (l *loop) remove(id xfrm.SAID) {
+	l.settle()
+	l.ledger.drop(id)
+	ctx, cancel := context.WithTimeout(context.Background(), planeTime)
+	defer cancel()
+	if err := l.plane.DropSA(ctx, id.SPI, id.Dst); err != nil {
+		l.complain("SA could not be removed", ike.ChildDown, slog.String("spi", spiText(id.SPI)), slog.Any("reason", err))
+	}
+}
+
+// report tells everybody who listens.
+func (l *loop) report(r ike.Report) {
+	now := l.now()
+	if r.Kind == ike.ChildUp && r.Child != nil {
+		l.ledger.settled(xfrm.SAID{SPI: r.Child.SPIIn, Dst: r.Child.Local.Addr()})
+	}
+	l.reporter.take(now, r)
+	l.readers.publish(eventOf(r, now))
+	if r.Kind == ike.TunnelChanged {
+		l.changed = true
+	}
+}
+
+// complain logs a fault of the machine, within the limits.
+func (l *loop) complain(what string, kind ike.Kind, attrs ...slog.Attr) {
+	suppressed, ok := l.reporter.limit.allow(l.now(), subject{kind: kind, cause: ike.CauseDataPlane})
+	if !ok {
+		return
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Uint64("suppressed", suppressed))
+	}
+	l.log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
+}

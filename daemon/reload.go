@@ -1,0 +1,160 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/daemon/netcfg"
+	"github.com/twinspan/twinspan/daemon/plan"
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// applyTime bounds the changes to the host that one plan asks for.
+const applyTime = 30 * time.Second
+
+// apply puts next in force: only what differs. Whatever fails, fails before
+// the engine hears of next; the host is then put back to what it was.
+func (l *loop) apply(next plan.Plan) (api.Reloaded, error) {
+	if next.DataPlane != l.plan.DataPlane {
+		return api.Reloaded{}, &api.Error{Code: api.InvalidConfig, Message: fmt.Sprintf(
+			"dataplane changed from %q to %q, which a reload cannot do; nothing was changed; systemctl restart twinspand does it",
+			l.plan.DataPlane, next.DataPlane)}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+	defer cancel()
+	changes := plan.Diff(l.plan, next)
+	if err := l.prepare(ctx, l.plan, next); err != nil {
+		back := l.prepare(ctx, next, l.plan)
+		return api.Reloaded{}, errors.Join(fmt.Errorf("the host refused the change, what was in force stays: %w", err), back)
+	}
+	old := l.plan
+	l.adopt(next)
+	l.step(ike.Configure{Peers: next.Peers})
+	err := l.tidy(ctx, old)
+	return summary(changes, next), err
+}
+
+// prepare makes the host ready for next while the tunnels of old still stand:
+// what either of them guards is guarded, devices of both exist.
+func (l *loop) prepare(ctx context.Context, old, next plan.Plan) error {
+	if err := l.net.SetGuards(ctx, guards(old, next)); err != nil {
+		return fmt.Errorf("set the guard: %w", err)
+	}
+	if err := l.plane.SetLinks(ctx, links(old, next)); err != nil {
+		return fmt.Errorf("set the gateways' devices: %w", err)
+	}
+	if err := l.plane.SetPolicies(ctx, next.Policies); err != nil {
+		return fmt.Errorf("set the policies: %w", err)
+	}
+	if err := l.net.SetRoutes(ctx, routes(next)); err != nil {
+		return fmt.Errorf("set the routes: %w", err)
+	}
+	return nil
+}
+
+// tidy takes away what only old needed.
+func (l *loop) tidy(ctx context.Context, old plan.Plan) error {
+	if err := l.plane.SetLinks(ctx, l.plan.Links); err != nil {
+		return fmt.Errorf("the change is in force, but old devices remain: %w", err)
+	}
+	if err := l.net.SetGuards(ctx, guards(l.plan)); err != nil {
+		return fmt.Errorf("the change is in force, but old guards remain: %w", err)
+	}
+	return nil
+}
+
+// adopt makes next the plan that is in force.
+func (l *loop) adopt(next plan.Plan) {
+	l.plan, l.loaded = next, l.now()
+	l.owner = make(map[uint32]string)
+	l.about = make(map[string]plan.Tunnel, len(next.Tunnels))
+	for _, t := range next.Tunnels {
+		l.about[t.Name] = t
+	}
+	for _, p := range next.Peers {
+		for _, c := range p.Children {
+			l.owner[c.ReqID] = p.Name
+		}
+	}
+	l.ledger.forget(l.knows)
+}
+
+func (l *loop) knows(tunnel string) bool {
+	_, ok := l.about[tunnel]
+	return ok
+}
+
+// guards are those of all plans, each once.
+func guards(plans ...plan.Plan) []netcfg.Guard {
+	var all []netcfg.Guard
+	seen := map[netcfg.Guard]bool{}
+	for _, p := range plans {
+		for _, g := range p.Guards {
+			guard := netcfg.Guard{Local: g.Sel.Local, Remote: g.Sel.Remote, Device: g.Device}
+			if !seen[guard] {
+				seen[guard] = true
+				all = append(all, guard)
+			}
+		}
+	}
+	return all
+}
+
+// links are those of next, and those of old that next does not have.
+func links(old, next plan.Plan) []xfrm.Link {
+	all := append([]xfrm.Link(nil), next.Links...)
+	seen := map[string]bool{}
+	for _, k := range all {
+		seen[k.Name] = true
+	}
+	for _, k := range old.Links {
+		if !seen[k.Name] {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+func routes(p plan.Plan) netcfg.Want {
+	var w netcfg.Want
+	for _, g := range p.Gateways {
+		w.Devices = append(w.Devices, netcfg.Device{Name: g.Device, Alias: g.Name})
+	}
+	for _, r := range p.Routes {
+		w.Routes = append(w.Routes, netcfg.Route{Table: r.Table, Dst: r.Dst, Device: r.Device})
+	}
+	for _, r := range p.Rules {
+		w.Rules = append(w.Rules, netcfg.Rule{From: r.From, Table: r.Table})
+	}
+	return w
+}
+
+func summary(changes []plan.Change, next plan.Plan) api.Reloaded {
+	r := api.Reloaded{Version: api.Schema, Changes: []api.Change{}, Warnings: configFaults(next.Warnings)}
+	touched := map[string]bool{}
+	for _, c := range changes {
+		if c.Tunnel != "" {
+			touched[c.Tunnel] = true
+		}
+		r.Changes = append(r.Changes, api.Change{Tunnel: c.Tunnel, Object: c.Object, Impact: c.Impact.String(), What: c.What})
+	}
+	r.Changed = len(touched)
+	for _, t := range next.Tunnels {
+		if !touched[t.Name] {
+			r.Untouched++
+		}
+	}
+	r.Summary = fmt.Sprintf("%s changed, %d untouched", tunnels(r.Changed), r.Untouched)
+	return r
+}
+
+func tunnels(n int) string {
+	if n == 1 {
+		return "1 tunnel"
+	}
+	return fmt.Sprintf("%d tunnels", n)
+}

@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+)
+
+// reporter turns what the key exchange reports into log lines and counters.
+// The names of the attributes are fixed: operators search for them.
+type reporter struct {
+	log    *slog.Logger
+	limit  *limiter
+	counts map[string]uint64
+}
+
+func newReporter(log *slog.Logger) *reporter {
+	return &reporter{log: log, limit: newLimiter(), counts: map[string]uint64{}}
+}
+
+// take counts a report and writes its line.
+func (r *reporter) take(now time.Time, rep ike.Report) {
+	r.counts[counterName(rep.Kind.String())]++
+	if rep.Fault != nil {
+		r.counts["fault_"+counterName(rep.Fault.Cause.String())]++
+	}
+	level := severity(rep)
+	if !r.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := attributes(rep)
+	if level > slog.LevelDebug {
+		suppressed, ok := r.limit.allow(now, subjectOf(rep))
+		if !ok {
+			return
+		}
+		if suppressed > 0 {
+			attrs = append(attrs, slog.Uint64("suppressed", suppressed))
+		}
+	}
+	r.log.LogAttrs(context.Background(), level, rep.Kind.String(), attrs...)
+}
+
+// flush tells what was held back and has come to rest.
+func (r *reporter) flush(now time.Time) {
+	for s, n := range r.limit.silent(now) {
+		attrs := []slog.Attr{slog.Uint64("suppressed", n)}
+		if s.tunnel != "" {
+			attrs = append(attrs, slog.String("tunnel", s.tunnel))
+		}
+		if s.cause != 0 {
+			attrs = append(attrs, slog.String("cause", s.cause.String()))
+		}
+		r.log.LogAttrs(context.Background(), slog.LevelInfo, s.kind.String()+", more of the same", attrs...)
+	}
+}
+
+func subjectOf(rep ike.Report) subject {
+	s := subject{kind: rep.Kind, tunnel: rep.Tunnel}
+	if rep.Fault != nil {
+		s.cause = rep.Fault.Cause
+	}
+	return s
+}
+
+// severity: single messages are for debugging, faults that somebody should
+// look at are warnings.
+func severity(rep ike.Report) slog.Level {
+	switch rep.Kind {
+	case ike.MessageIn, ike.MessageOut, ike.Resent:
+		return slog.LevelDebug
+	case ike.ChildFailed, ike.Refused:
+		return slog.LevelWarn
+	}
+	if rep.Fault == nil || isOrdinary(rep.Fault.Cause) {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}
+
+// isOrdinary tells causes that belong to the life of a tunnel.
+func isOrdinary(c ike.Cause) bool {
+	return c == ike.CauseAsked || c == ike.CauseExpired || c == ike.CauseDeleted
+}
+
+// attributes are those of a line, each only where it says something.
+func attributes(rep ike.Report) []slog.Attr {
+	var a []slog.Attr
+	text := func(key, value string) {
+		if value != "" {
+			a = append(a, slog.String(key, value))
+		}
+	}
+	text("tunnel", rep.Tunnel)
+	if rep.Remote.IsValid() {
+		text("peer", rep.Remote.String())
+	}
+	text("exchange", rep.Exchange)
+	text("step", rep.Step)
+	if rep.Bytes != 0 {
+		a = append(a, slog.Int("bytes", rep.Bytes))
+	}
+	if rep.Try != 0 {
+		a = append(a, slog.Int("try", rep.Try))
+	}
+	if rep.State != 0 {
+		text("state", rep.State.String())
+	}
+	a = append(a, sessionAttributes(rep.Session)...)
+	a = append(a, childAttributes(rep)...)
+	if f := rep.Fault; f != nil {
+		text("cause", f.Cause.String())
+		text("reason", f.Text)
+		text("ours", f.Ours)
+		text("theirs", f.Theirs)
+		text("advice", f.Advice)
+	}
+	return a
+}
+
+func sessionAttributes(s *ike.SessionStatus) []slog.Attr {
+	if s == nil {
+		return nil
+	}
+	return []slog.Attr{
+		slog.String("mode", s.Mode.String()), slog.String("suite", s.Proposal.String()),
+		slog.String("peer_id", s.PeerID), slog.Bool("initiator", s.Initiator), slog.String("cookies", s.Cookies.String()),
+	}
+}
+
+func childAttributes(rep ike.Report) []slog.Attr {
+	var a []slog.Attr
+	sel := rep.Sel
+	if rep.Child != nil {
+		sel = rep.Child.Sel
+	}
+	if sel.Local.IsValid() {
+		a = append(a, slog.String("local_net", sel.Local.String()), slog.String("remote_net", sel.Remote.String()))
+	}
+	switch {
+	case rep.Child != nil:
+		a = append(a, slog.String("spi_in", spiText(rep.Child.SPIIn)), slog.String("spi_out", spiText(rep.Child.SPIOut)),
+			slog.String("suite", rep.Child.Proposal.String()))
+	case rep.SPI != 0:
+		a = append(a, slog.String("spi", spiText(rep.SPI)))
+	}
+	return a
+}

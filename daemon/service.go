@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/ike"
+)
+
+// service is the loop as package api serves it. Its methods are called from
+// many goroutines.
+type service struct {
+	loop      *loop
+	path      string // of the configuration
+	program   string
+	reloading chan struct{} // holds one token: one reload at a time
+}
+
+func newService(l *loop, path, program string) *service {
+	return &service{loop: l, path: path, program: program, reloading: make(chan struct{}, 1)}
+}
+
+var errStopping = &api.Error{Code: api.Busy, Message: "the daemon stops"}
+
+func noTunnel(name string) error {
+	return &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no tunnel %q; twinspan status lists those that are configured", name)}
+}
+
+// Status is all that goes on.
+func (s *service) Status(ctx context.Context) (api.Status, error) {
+	var doc api.Status
+	err := s.loop.ask(ctx, func() { doc = s.loop.view(s.program) })
+	return doc, err
+}
+
+// Up asks for a tunnel whatever its configuration says about who begins.
+func (s *service) Up(ctx context.Context, tunnel string) (api.Tunnel, error) {
+	return s.tell(ctx, tunnel, ike.Initiate{Tunnel: tunnel})
+}
+
+// Down closes a tunnel.
+func (s *service) Down(ctx context.Context, tunnel string) (api.Tunnel, error) {
+	return s.tell(ctx, tunnel, ike.Close{Tunnel: tunnel})
+}
+
+func (s *service) tell(ctx context.Context, tunnel string, in ike.Input) (api.Tunnel, error) {
+	var doc api.Tunnel
+	known := false
+	err := s.loop.ask(ctx, func() {
+		if known = s.loop.knows(tunnel); known {
+			s.loop.step(in)
+			doc = s.loop.oneView(tunnel)
+		}
+	})
+	if err == nil && !known {
+		err = noTunnel(tunnel)
+	}
+	return doc, err
+}
+
+// Reload reads the files again and applies what changed, or tells every fault
+// and changes nothing.
+func (s *service) Reload(ctx context.Context) (api.Reloaded, error) {
+	select {
+	case s.reloading <- struct{}{}:
+		defer func() { <-s.reloading }()
+	case <-ctx.Done():
+		return api.Reloaded{}, ctx.Err()
+	}
+	s.loop.notify.reloading()
+	doc, err := s.reload(ctx)
+	s.settle(ctx, doc, err)
+	return doc, err
+}
+
+func (s *service) reload(ctx context.Context) (api.Reloaded, error) {
+	next, err := load(s.path)
+	if err != nil {
+		return api.Reloaded{}, invalid(err)
+	}
+	var doc api.Reloaded
+	var refused error
+	if err := s.loop.ask(ctx, func() { doc, refused = s.loop.apply(next) }); err != nil {
+		return api.Reloaded{}, err
+	}
+	return doc, refused
+}
+
+// settle tells the log and systemd how a reload ended.
+func (s *service) settle(ctx context.Context, doc api.Reloaded, err error) {
+	if err != nil {
+		s.loop.log.Error("reload failed, the configuration in force stays", "reason", err.Error())
+		s.loop.notify.ready("reload failed, the old configuration stays in force")
+		return
+	}
+	s.loop.log.Info("reloaded", "summary", doc.Summary)
+	for _, w := range doc.Warnings {
+		s.loop.log.Warn("configuration", "reason", w.String())
+	}
+	s.loop.notify.ready(doc.Summary)
+}

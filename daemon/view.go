@@ -1,0 +1,181 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// spiText is an SPI as every tool of the trade writes it.
+func spiText(spi uint32) string { return fmt.Sprintf("0x%08x", spi) }
+
+// stamp is a time as the documents have it: UTC, in milliseconds.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// view is the whole status.
+func (l *loop) view(program string) api.Status {
+	l.refresh()
+	s := api.Status{
+		Version: api.Schema, Time: stamp(l.now()), Program: program, Started: stamp(l.started),
+		Loaded: stamp(l.loaded), DataPlane: string(l.planeIs), Warnings: l.allWarnings(),
+		Gateways: []api.Gateway{}, Tunnels: []api.Tunnel{}, Counters: l.counters(),
+	}
+	status := make(map[string]ike.Status, len(l.plan.Peers))
+	for _, t := range l.engine.Status() {
+		status[t.Tunnel] = t
+	}
+	traffic := l.ledger.traffic()
+	byGateway := map[string]api.Traffic{}
+	for _, p := range l.plan.Peers {
+		t := l.tunnelView(p, status[p.Name])
+		t.Traffic = traffic[p.Name]
+		sum := byGateway[t.Gateway]
+		sum.Add(t.Traffic)
+		byGateway[t.Gateway] = sum
+		s.Tunnels = append(s.Tunnels, t)
+	}
+	for _, g := range l.plan.Gateways {
+		s.Gateways = append(s.Gateways, api.Gateway{
+			Name: g.Name, VPC: g.VPC, PublicIP: g.PublicIP.String(), Device: g.Device,
+			BandwidthMbps: g.BandwidthMbps, Traffic: byGateway[g.Name],
+		})
+	}
+	return s
+}
+
+// allWarnings are those of the start, of the configuration, and of the host as
+// it is now.
+func (l *loop) allWarnings() []string {
+	all := append([]string{}, l.warnings...)
+	for _, w := range l.plan.Warnings {
+		all = append(all, w.Error())
+	}
+	return append(all, l.net.Warnings()...)
+}
+
+// oneView is one tunnel with its traffic.
+func (l *loop) oneView(name string) api.Tunnel {
+	l.refresh()
+	for _, p := range l.plan.Peers {
+		if p.Name != name {
+			continue
+		}
+		for _, s := range l.engine.Status() {
+			if s.Tunnel == name {
+				t := l.tunnelView(p, s)
+				t.Traffic = l.ledger.traffic()[name]
+				return t
+			}
+		}
+	}
+	return api.Tunnel{Name: name, State: ike.Down.String(), Pairs: []api.Pair{}}
+}
+
+func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
+	t := api.Tunnel{
+		Name: p.Name, Local: p.Local.String(), Remote: p.Remote.String(), Start: p.Start.String(),
+		State: s.State.String(), Since: stamp(s.Since), Fault: faultView(s.Fault),
+		Try: s.Try, NextTry: stamp(s.NextTry), Session: sessionView(s.Session), Pairs: []api.Pair{},
+	}
+	about := l.about[p.Name]
+	t.Gateway, t.CustomerGateway = about.Gateway, about.CustomerGateway
+	for _, pair := range s.Pairs {
+		v := l.pairView(pair)
+		t.Pairs = append(t.Pairs, v)
+		if !v.Up {
+			continue
+		}
+		t.PairsUp++
+		if e := v.Child.Expires; t.Expires.IsZero() || e.Before(t.Expires) {
+			t.Expires = e
+		}
+	}
+	return t
+}
+
+func (l *loop) pairView(p ike.PairStatus) api.Pair {
+	v := api.Pair{Local: p.Sel.Local.String(), Remote: p.Sel.Remote.String(), Since: stamp(p.Since)}
+	ch := p.Child
+	if ch == nil {
+		return v
+	}
+	v.Up = true
+	v.Child = &api.Child{
+		SPIIn: spiText(ch.SPIIn), SPIOut: spiText(ch.SPIOut), Suite: ch.Proposal.String(),
+		Encapsulation:  ch.Remote.Port() != 0,
+		LifetimeSecond: int64(ch.Lifetime.Time / time.Second), LifetimeKB: ch.Lifetime.KB,
+		Initiator: ch.Initiator,
+	}
+	if e := l.ledger.sas[xfrm.SAID{SPI: ch.SPIIn, Dst: ch.Local.Addr()}]; e != nil {
+		v.Child.Expires = stamp(e.added.Add(ch.Lifetime.Time))
+	}
+	return v
+}
+
+func sessionView(s *ike.SessionStatus) *api.Session {
+	if s == nil {
+		return nil
+	}
+	return &api.Session{
+		Cookies: s.Cookies.String(), Local: s.Local.String(), Remote: s.Remote.String(),
+		Initiator: s.Initiator, Mode: s.Mode.String(), Proposal: s.Proposal.String(), PeerID: s.PeerID,
+		NAT: s.NAT, Established: stamp(s.Established), Expires: stamp(s.Expires),
+	}
+}
+
+func faultView(f *ike.Fault) *api.Fault {
+	if f == nil {
+		return nil
+	}
+	return &api.Fault{Cause: f.Cause.String(), Text: f.Text, Ours: f.Ours, Theirs: f.Theirs, Advice: f.Advice}
+}
+
+// eventOf is a report as the event streams tell it.
+func eventOf(r ike.Report, now time.Time) api.Event {
+	e := api.Event{
+		Version: api.Schema, Time: stamp(now), Kind: r.Kind.String(), Tunnel: r.Tunnel,
+		Local: addressText(r.Local), Remote: addressText(r.Remote), Exchange: r.Exchange, Step: r.Step,
+		Bytes: r.Bytes, Try: r.Try, Fault: faultView(r.Fault),
+	}
+	if r.State != 0 {
+		e.State = r.State.String()
+	}
+	sel := r.Sel
+	if r.Child != nil {
+		sel = r.Child.Sel
+	}
+	if sel.Local.IsValid() {
+		e.Pair = &api.Pair{Local: sel.Local.String(), Remote: sel.Remote.String(), Up: r.Kind == ike.ChildUp}
+	}
+	return e
+}
+
+func addressText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// headline is the one line that systemctl status shows.
+func headline(tunnels []ike.Status) string {
+	up, reason := 0, ""
+	for _, t := range tunnels {
+		switch {
+		case t.State == ike.Up:
+			up++
+		case t.Fault != nil && reason == "":
+			reason = "; " + t.Tunnel + ": " + t.Fault.Text
+		}
+	}
+	return fmt.Sprintf("%d/%d tunnels up%s", up, len(tunnels), reason)
+}
