@@ -1,0 +1,185 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/tests/netns"
+	"github.com/twinspan/twinspan/tests/twin"
+)
+
+// name is what the tunnel of the tests is called.
+const name = "隧道 t" // names may be anything
+
+// twinSide is a twinspand.
+type twinSide struct {
+	daemon *twin.Daemon
+	start  string // the tunnel's negotiation
+}
+
+func startTwin(ctx context.Context, space *netns.Space) (side, error) {
+	d, err := twin.New(space)
+	if err != nil {
+		return nil, err
+	}
+	s := &twinSide{d, "passive"}
+	if err := d.Configure("dataplane = " + quoted(planeWord()) + "\n"); err != nil {
+		return nil, err
+	}
+	if err := d.Start(ctx); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, d.Log())
+	}
+	return s, nil
+}
+
+// planeWord insists on the plane: "auto" could hide that one does not work.
+func planeWord() string {
+	if kernelESP() {
+		return "kernel"
+	}
+	return "userspace"
+}
+
+func (s *twinSide) log() string { return s.daemon.Log() }
+
+func (s *twinSide) close() error { return s.daemon.Close() }
+
+func (s *twinSide) load(ctx context.Context, t tunnel) error {
+	if err := s.daemon.Configure(configuration(t, s.start)); err != nil {
+		return err
+	}
+	_, err := s.daemon.Reload(ctx)
+	return err
+}
+
+func (s *twinSide) initiate(ctx context.Context, _ tunnel) error {
+	_, err := s.daemon.Up(ctx, name, netns.Patience(10*time.Second))
+	return err
+}
+
+func (s *twinSide) session(ctx context.Context) (session, error) {
+	t, err := s.daemon.Tunnel(ctx, name)
+	if err != nil {
+		return session{}, err
+	}
+	if t.Session == nil {
+		return session{}, fmt.Errorf("twinspan has no ISAKMP SA: tunnel is %s, fault %v", t.State, t.Fault)
+	}
+	return session{t.Session.Proposal, t.Session.Initiator}, nil
+}
+
+func (s *twinSide) children(ctx context.Context) ([]child, error) {
+	t, err := s.daemon.Tunnel(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var all []child
+	for _, p := range t.Pairs {
+		if !p.Up {
+			continue
+		}
+		c, err := readPair(p, t.Traffic)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return sorted(all), nil
+}
+
+// readPair takes a pair of the status. Packets are counted for the tunnel, not
+// for its pairs.
+func readPair(p api.Pair, all api.Traffic) (c child, err error) {
+	if c.pair.local, err = netip.ParsePrefix(p.Local); err != nil {
+		return c, err
+	}
+	if c.pair.remote, err = netip.ParsePrefix(p.Remote); err != nil {
+		return c, err
+	}
+	if p.Child == nil {
+		return c, fmt.Errorf("pair %s <-> %s is up without SAs", p.Local, p.Remote)
+	}
+	if c.spiIn, err = readSPI(p.Child.SPIIn); err != nil {
+		return c, err
+	}
+	c.spiOut, err = readSPI(p.Child.SPIOut)
+	c.proposal, c.encap = p.Child.Suite, p.Child.Encapsulation
+	c.packetsIn, c.packetsOut = all.PacketsIn, all.PacketsOut
+	return c, err
+}
+
+func readSPI(text string) (uint32, error) {
+	n, err := strconv.ParseUint(text, 0, 32)
+	return uint32(n), err
+}
+
+// configuration is the file of a gateway with one tunnel.
+func configuration(t tunnel, start string) string {
+	var b strings.Builder
+	local, remote := networks(t.pairs)
+	fmt.Fprintf(&b, "dataplane = %s\n\n[vpc.V]\nregion = \"Guangzhou\"\ncidr = %s\n", quoted(planeWord()), list(local))
+	for i, p := range local {
+		fmt.Fprintf(&b, "[vpc.V.subnet.S%d]\ncidr = %s\nroute_table = \"main\"\n", i, quoted(p.String()))
+	}
+	fmt.Fprintf(&b, "\n[vpn_gateway.G]\nvpc = \"V\"\npublic_ip = %s\nbandwidth_mbps = 100\n", quoted(t.local.String()))
+	fmt.Fprintf(&b, "\n[customer_gateway.C]\npublic_ip = %s\n", quoted(t.remote.String()))
+	fmt.Fprintf(&b, "\n[vpn_tunnel.%s]\nvpn_gateway = \"G\"\ncustomer_gateway = \"C\"\n", quoted(name))
+	fmt.Fprintf(&b, "pre_shared_key = %s\nnegotiation = %s\n", quoted(t.key), quoted(start))
+	for _, p := range local {
+		fmt.Fprintf(&b, "[[vpn_tunnel.%s.spd]]\nlocal = %s\npeer = %s\n", quoted(name), quoted(p.String()), list(peersOf(t.pairs, p)))
+	}
+	fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nencryption = %s\nintegrity = %s\ndh_group = %s\n%s%s", quoted(name),
+		quoted(cipherOf(t.ike)), quoted(hashOf(t.ike)), quoted(groupOf(t.ike)), identity("local", t.localID), identity("remote", t.remoteID))
+	fmt.Fprintf(&b, "[vpn_tunnel.%s.ipsec]\nencryption = %s\nintegrity = %s\npfs = %s\n", quoted(name),
+		quoted(cipherOf(t.esp)), quoted(hashOf(t.esp)), quoted(groupOf(t.esp)))
+	b.WriteString("\n[route_table.main]\nvpc = \"V\"\n")
+	for _, p := range remote {
+		fmt.Fprintf(&b, "[[route_table.main.route]]\ndestination = %s\nnext_hop_type = \"vpn_gateway\"\nnext_hop = \"G\"\n", quoted(p.String()))
+	}
+	return b.String()
+}
+
+// identity is the configuration's lines for a domain name, or none.
+func identity(whose, fqdn string) string {
+	if fqdn == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s_identity = \"FQDN\"\n%s_fqdn = %s\n", whose, whose, quoted(fqdn))
+}
+
+// networks are the local and the remote networks of the pairs, each once.
+func networks(pairs []pair) (local, remote []netip.Prefix) {
+	seen := map[netip.Prefix]bool{}
+	for _, p := range pairs {
+		if !seen[p.local] {
+			local, seen[p.local] = append(local, p.local), true
+		}
+		if !seen[p.remote] {
+			remote, seen[p.remote] = append(remote, p.remote), true
+		}
+	}
+	return local, remote
+}
+
+// peersOf are the remote networks that a local one has.
+func peersOf(pairs []pair, local netip.Prefix) (peers []netip.Prefix) {
+	for _, p := range pairs {
+		if p.local == local {
+			peers = append(peers, p.remote)
+		}
+	}
+	return peers
+}
+
+func list(networks []netip.Prefix) string {
+	words := make([]string, len(networks))
+	for i, p := range networks {
+		words[i] = quoted(p.String())
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
