@@ -1,0 +1,176 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/suite"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+// Impact is what a change does to the traffic of what it changes.
+type Impact uint8
+
+// The impacts, the least one first.
+const (
+	Live    Impact = iota + 1 // nothing is lost
+	Rekey                     // new SAs are made beside the old ones
+	Restart                   // the tunnel goes down and comes up again, or goes for good
+)
+
+func (i Impact) String() string {
+	switch i {
+	case Live:
+		return "live"
+	case Rekey:
+		return "rekey"
+	case Restart:
+		return "restart"
+	}
+	return fmt.Sprintf("impact(%d)", uint8(i))
+}
+
+// Change is one difference between two plans.
+type Change struct {
+	Tunnel string // the tunnel's name where the change is one of a tunnel, else ""
+	Object string // what it is a change of, as messages call it: `tunnel "b"`
+	Impact Impact
+	What   string
+}
+
+// Diff lists what is different in new, tunnels first, each kind by name. A
+// tunnel that it does not name is not touched.
+func Diff(old, new Plan) []Change {
+	changes := diffTunnels(old, new)
+	if old.DataPlane != new.DataPlane {
+		changes = append(changes, Change{Object: "dataplane", Impact: Restart, What: old.DataPlane + " -> " + new.DataPlane})
+	}
+	return append(changes, diffHost(old, new)...)
+}
+
+// byKey merges two lists, and calls changed for each key that they do not have
+// in common or with different values. A nil pointer is for what is absent.
+func byKey[K cmp.Ordered, R any](old, new []R, key func(R) K, changed func(k K, was, is *R)) {
+	index := func(list []R) map[K]*R {
+		m := make(map[K]*R, len(list))
+		for i := range list {
+			m[key(list[i])] = &list[i]
+		}
+		return m
+	}
+	olds, news := index(old), index(new)
+	keys := slices.Collect(maps.Keys(olds))
+	for k := range news {
+		if olds[k] == nil {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		changed(k, olds[k], news[k])
+	}
+}
+
+func diffTunnels(old, new Plan) []Change {
+	var out []Change
+	byKey(old.Peers, new.Peers, func(p ike.Peer) string { return p.Name }, func(name string, was, is *ike.Peer) {
+		add := func(impact Impact, what string) {
+			out = append(out, Change{name, fmt.Sprintf("tunnel %q", name), impact, what})
+		}
+		switch {
+		case was == nil:
+			add(Live, "added")
+		case is == nil:
+			add(Restart, "removed")
+		case !samePeer(*was, *is):
+			// The engine ends a tunnel whose ike.Peer changed in any way, and
+			// begins it anew: whatever it is, it is a Restart.
+			for _, what := range diffPeers(*was, *is) {
+				add(Restart, what)
+			}
+		}
+	})
+	return out
+}
+
+// samePeer sees every field by reflection, so that none is forgotten, and the
+// key by itself.
+func samePeer(a, b ike.Peer) bool {
+	if !a.PSK.Equal(b.PSK) {
+		return false
+	}
+	a.PSK, b.PSK = xfrm.Secret{}, xfrm.Secret{}
+	return reflect.DeepEqual(a, b)
+}
+
+// diffPeers says what is different in two peers that are not the same.
+func diffPeers(a, b ike.Peer) []string {
+	var out []string
+	for _, f := range []struct{ name, was, is string }{
+		{"VPN gateway's address", a.Local.String(), b.Local.String()},
+		{"customer gateway's address", a.Remote.String(), b.Remote.String()},
+		{"local identity", a.LocalID.Text, b.LocalID.Text},
+		{"remote identity", a.RemoteID.Text, b.RemoteID.Text},
+		{"mode", a.Mode.String(), b.Mode.String()},
+		{"negotiation", a.Start.String(), b.Start.String()},
+		{"IKE proposals", proposalWords(a.Proposals), proposalWords(b.Proposals)},
+		{"IKE lifetime", lifetimeText(a.Lifetime), lifetimeText(b.Lifetime)},
+		{"IPsec proposals", proposalWords(ofFirst(a).Proposals), proposalWords(ofFirst(b).Proposals)},
+		{"IPsec lifetime", lifetimeText(ofFirst(a).Lifetime), lifetimeText(ofFirst(b).Lifetime)},
+		{"interface id", fmt.Sprintf("%#x", a.IfID), fmt.Sprintf("%#x", b.IfID)},
+	} {
+		if f.was != f.is {
+			out = append(out, f.name+" "+f.was+" -> "+f.is)
+		}
+	}
+	if !a.PSK.Equal(b.PSK) {
+		out = append(out, "pre-shared key changed")
+	}
+	out = append(out, diffPairs(a.Children, b.Children)...)
+	if len(out) == 0 {
+		out = append(out, "its numbers in the kernel changed")
+	}
+	return out
+}
+
+// ofFirst stands for all children of a tunnel: they differ in their pairs only.
+func ofFirst(p ike.Peer) ike.Child {
+	if len(p.Children) == 0 {
+		return ike.Child{}
+	}
+	return p.Children[0]
+}
+
+func diffPairs(old, new []ike.Child) []string {
+	var out []string
+	byKey(old, new, func(c ike.Child) string { return c.Sel.String() }, func(sel string, was, is *ike.Child) {
+		switch {
+		case was == nil:
+			out = append(out, "pair "+sel+" added")
+		case is == nil:
+			out = append(out, "pair "+sel+" removed")
+		}
+	})
+	return out
+}
+
+func proposalWords(ps []ike.Proposal) string {
+	var words []string
+	for _, p := range ps {
+		words = append(words, suite.Words(p))
+	}
+	return "[" + strings.Join(words, "; ") + "]"
+}
+
+func lifetimeText(l ike.Lifetime) string {
+	s := fmt.Sprintf("%.0f s", l.Time.Seconds())
+	if l.KB != 0 {
+		s += fmt.Sprintf(", %d KB", l.KB)
+	}
+	return s
+}

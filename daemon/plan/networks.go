@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+	"sort"
+
+	"github.com/twinspan/twinspan/daemon/config"
+)
+
+// network is a prefix, where it stands and whose it is.
+type network struct {
+	netip.Prefix
+	config.Pos
+	owner any // what this is for is up to those who put it in
+}
+
+// networks are sorted by address, and none of them overlaps another. So a
+// question costs one binary search, however many there are.
+type networks []network
+
+// clash is two networks that overlap; second is the one further on in the
+// files.
+type clash struct{ first, second network }
+
+// disjoint sorts networks and takes out those that overlap another one: of two
+// prefixes that overlap one holds the other, and the larger one stays.
+func disjoint(all []network) (networks, []clash) {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b network) int { return a.Prefix.Compare(b.Prefix) })
+	var kept networks
+	var clashes []clash
+	for _, n := range all {
+		if last := len(kept) - 1; last >= 0 && kept[last].Overlaps(n.Prefix) {
+			clashes = append(clashes, inOrder(kept[last], n))
+			continue
+		}
+		kept = append(kept, n)
+	}
+	return kept, clashes
+}
+
+func inOrder(a, b network) clash {
+	if b.Pos.Compare(a.Pos) < 0 {
+		a, b = b, a
+	}
+	return clash{a, b}
+}
+
+// overlapping are the networks that overlap a prefix: one that holds it, or
+// any number that it holds.
+func (ns networks) overlapping(p netip.Prefix) networks {
+	from := sort.Search(len(ns), func(i int) bool { return ns[i].Addr().Compare(p.Addr()) >= 0 })
+	if from > 0 && ns[from-1].Overlaps(p) {
+		return ns[from-1 : from]
+	}
+	to := from
+	for to < len(ns) && ns[to].Overlaps(p) {
+		to++
+	}
+	return ns[from:to]
+}
+
+// holds tells that one of the networks holds the whole prefix.
+func (ns networks) holds(p netip.Prefix) bool {
+	found := ns.overlapping(p)
+	return len(found) == 1 && found[0].Bits() <= p.Bits()
+}
