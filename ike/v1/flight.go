@@ -50,6 +50,14 @@ func (s *Session) resend(f *flight, to netip.AddrPort) bool {
 	return true
 }
 
+// postpone lets a message that has just been said again as an answer wait anew:
+// when QM2 was lost both sides would resend at the same moment.
+func (f *flight) postpone(now time.Time) {
+	if !f.wake.IsZero() {
+		f.wake = now.Add(retry[f.tries])
+	}
+}
+
 // answered stops the resending.
 func (f *flight) answered() { f.data, f.wake = nil, time.Time{} }
 

@@ -195,6 +195,7 @@ func (s *Session) takeQuick(m message) {
 	}
 	if r := q.replies.find(m.raw); r != nil {
 		s.answerAgain(r, s.remote)
+		q.flight.postpone(s.now)
 		return
 	}
 	switch q.phase {
