@@ -62,6 +62,7 @@ type Daemon struct {
 	bin     string
 	dir     string
 	process *netns.Process
+	past    string // what former processes logged
 }
 
 // New prepares a daemon without starting it. Its files are in a new directory
@@ -92,6 +93,7 @@ func (d *Daemon) Configure(text string) error {
 // Start starts the daemon, and returns once it answers.
 func (d *Daemon) Start(ctx context.Context) error {
 	cmd := exec.Command(filepath.Join(d.bin, "twinspand"), "--config", d.ConfigPath(), "--socket", d.socket())
+	d.past = d.Log()
 	var err error
 	if d.process, err = d.space.Start(cmd); err != nil {
 		return err
@@ -160,22 +162,24 @@ func (d *Daemon) Tunnel(ctx context.Context, name string) (api.Tunnel, error) {
 	return api.Tunnel{}, fmt.Errorf("twinspan status names no tunnel %q", name)
 }
 
-// Log is what the daemon logged so far.
+// Log is what the daemon logged so far, over all its starts.
 func (d *Daemon) Log() string {
 	if d.process == nil {
 		return ""
 	}
-	return d.process.Output()
+	return d.past + d.process.Output()
 }
 
 // Kill ends the daemon as a crash would.
 func (d *Daemon) Kill() { d.process.Kill() }
 
-// Close stops the daemon in order and removes its files.
-func (d *Daemon) Close() error {
-	var err error
-	if d.process != nil && d.process.Err() == nil {
-		err = d.process.Stop(netns.Patience(8 * time.Second))
+// Stop ends the daemon in order; one that does not run is no error.
+func (d *Daemon) Stop() error {
+	if d.process == nil || d.process.Err() != nil {
+		return nil
 	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return d.process.Stop(netns.Patience(8 * time.Second))
 }
+
+// Close stops the daemon and removes its files.
+func (d *Daemon) Close() error { return errors.Join(d.Stop(), os.RemoveAll(d.dir)) }
