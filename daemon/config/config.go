@@ -28,6 +28,9 @@ type Config struct {
 	Tunnels          []Tunnel
 	RouteTables      []RouteTable
 
+	// Faulty says that Parse found a fault, so that this is to be looked at for
+	// more faults and for nothing else.
+	Faulty bool
 	// Incomplete says that a file could not be read at all, so that names may
 	// be missing through no fault of those who refer to them.
 	Incomplete bool

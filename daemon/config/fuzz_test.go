@@ -40,8 +40,12 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// agree holds the scanner against the library.
+// agree holds the scanner against the library, which skips the mark of UTF-16
+// to find NUL bytes after it; we refuse it at once.
 func agree(t *testing.T, text string) {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return
+	}
 	scan := newScanner(text)
 	stopped := scan.scan()
 	if errors.Is(stopped, errNesting) || errors.Is(stopped, errParts) {

@@ -13,6 +13,7 @@ func ParseWith(files []File, read func(name string) (File, error)) (Config, erro
 		p.parse(f)
 	}
 	p.cfg.sort()
+	p.cfg.Faulty = len(p.faults) > 0
 	return p.cfg, p.faults.Err()
 }
 
