@@ -119,4 +119,3 @@ func shared(t testing.TB, x Exponent, peer []byte) []byte {
 	}
 	return s
 }
-
