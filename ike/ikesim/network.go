@@ -1,0 +1,146 @@
+package ikesim
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+)
+
+// Datagram is one on its way.
+type Datagram struct {
+	N             int            // how many were sent before it in this world, and itself
+	From          string         // the sender's name
+	Local, Remote netip.AddrPort // as the sender sees them
+	Step          string         // what it carries: "MM1"; of a resend "MM1 again"
+	Data          []byte         // do not change it
+}
+
+// Arrival is one copy of a datagram at its destination.
+type Arrival struct {
+	After time.Duration
+	Data  []byte
+}
+
+// Rule decides what becomes of a datagram: a copy for each Arrival.
+type Rule func(Datagram) []Arrival
+
+// Deliver is the rule of a good network.
+func Deliver(d Datagram) []Arrival { return []Arrival{{Latency, d.Data}} }
+
+// Lose drops the datagrams with these numbers.
+func Lose(numbers ...int) Rule {
+	return func(d Datagram) []Arrival {
+		if slices.Contains(numbers, d.N) {
+			return nil
+		}
+		return Deliver(d)
+	}
+}
+
+// LoseFirst drops, for each of the steps, the first datagram that carries it.
+func LoseFirst(steps ...string) Rule {
+	left := slices.Clone(steps)
+	return func(d Datagram) []Arrival {
+		if i := slices.Index(left, d.Step); i >= 0 {
+			left = slices.Delete(left, i, i+1)
+			return nil
+		}
+		return Deliver(d)
+	}
+}
+
+// Twice delivers every datagram two times, the second one after a while.
+func Twice(after time.Duration) Rule {
+	return func(d Datagram) []Arrival { return []Arrival{{Latency, d.Data}, {Latency + after, d.Data}} }
+}
+
+// Delay holds the datagrams with these numbers back.
+func Delay(by time.Duration, numbers ...int) Rule {
+	return func(d Datagram) []Arrival {
+		if slices.Contains(numbers, d.N) {
+			return []Arrival{{Latency + by, d.Data}}
+		}
+		return Deliver(d)
+	}
+}
+
+// Spoil flips one bit of the datagram with this number, and delivers only that.
+func Spoil(number, bit int) Rule {
+	return func(d Datagram) []Arrival {
+		if d.N != number {
+			return Deliver(d)
+		}
+		data := slices.Clone(d.Data)
+		bit := bit % (8 * len(data))
+		data[bit/8] ^= 1 << (bit % 8)
+		return []Arrival{{Latency, data}}
+	}
+}
+
+// Chaos loses, doubles and delays at random, each with a chance of p.
+func Chaos(seed string, p float64) Rule {
+	r := newDice(seed).r
+	chance := func() bool { return float64(r.Uint64()>>11)/(1<<53) < p }
+	return func(d Datagram) []Arrival {
+		var all []Arrival
+		for copies := 1; copies > 0; copies-- {
+			if chance() {
+				continue
+			}
+			after := Latency
+			if chance() {
+				after += time.Duration(r.Uint64() % uint64(3*time.Second))
+			}
+			all = append(all, Arrival{after, d.Data})
+			if len(all) == 1 && chance() {
+				copies++
+			}
+		}
+		return all
+	}
+}
+
+// send puts a datagram on the network.
+func (w *World) send(from *Host, s ike.Send, step string) {
+	w.count++
+	d := Datagram{N: w.count, From: from.Name, Local: s.Local, Remote: s.Remote, Step: step, Data: s.Data}
+	if w.OnSend != nil {
+		w.OnSend(d)
+	}
+	rule := w.Rule
+	if rule == nil {
+		rule = Deliver
+	}
+	arrivals := rule(d)
+	to := w.route[s.Remote.Addr()]
+	name := "nobody"
+	if to != nil {
+		name = to.Name
+	}
+	w.tell("%s -> %s  %s%s", from.Name, name, step, fate(d, arrivals))
+	if to == nil {
+		return
+	}
+	for _, a := range arrivals {
+		w.After(a.After, func() {
+			to.Step(ike.Packet{Local: s.Remote, Remote: s.Local, Data: slices.Clone(a.Data)})
+		})
+	}
+}
+
+// fate marks in the trace what the network did to a datagram.
+func fate(d Datagram, arrivals []Arrival) string {
+	switch {
+	case len(arrivals) == 0:
+		return ", lost"
+	case len(arrivals) > 1:
+		return ", doubled"
+	case arrivals[0].After > Latency:
+		return ", delayed"
+	case !slices.Equal(arrivals[0].Data, d.Data):
+		return ", spoiled"
+	}
+	return ""
+}

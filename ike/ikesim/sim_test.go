@@ -1,0 +1,195 @@
+package ikesim
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/engine"
+)
+
+var (
+	addrA = netip.MustParseAddr("203.195.147.82")
+	addrB = netip.MustParseAddr("202.108.22.5")
+)
+
+const gz = "gz-idc"
+
+// two is a world with two hosts that have not been configured.
+func two(t testing.TB) (w *World, a, b *Host) {
+	w = New(t, t.Name())
+	a, b = w.Host("a", engine.Options{}, addrA), w.Host("b", engine.Options{}, addrB)
+	Join(a, b)
+	return w, a, b
+}
+
+// tunnel is a world whose two hosts have one tunnel of n pairs; change may
+// change the configurations, rule may be nil. Nothing has happened yet but what
+// happens in the first instant.
+func tunnel(t testing.TB, n int, rule Rule, change func(a, b *ike.Peer)) (w *World, a, b *Host) {
+	w, a, b = two(t)
+	w.Rule = rule
+	pa, pb := Between(gz, addrA, addrB, n)
+	if change != nil {
+		change(&pa, &pb)
+	}
+	b.Configure(pb)
+	a.Configure(pa)
+	return w, a, b
+}
+
+func pfs(a, b *ike.Peer) { WithPFS(a, 2); WithPFS(b, 2) }
+
+func bothActive(a, b *ike.Peer) { b.Start = ike.Active }
+
+// nine datagrams are main mode and one quick mode.
+const nine = 9
+
+func TestMainAndQuick(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(a, b *ike.Peer)
+	}{
+		{"without PFS", nil},
+		{"with PFS", pfs},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, a, b := tunnel(t, 1, nil, tc.change)
+			w.RunUntilUp(time.Second, gz)
+			w.Run(10 * time.Second)
+			w.WantUp(gz)
+			w.WantDatagrams(nine)
+			a.WantSAs(2)
+			b.WantSAs(2)
+		})
+	}
+}
+
+// Whatever single datagram is lost, the tunnel is up within the first resend of
+// who waits, and nobody storms: the lost one, its resend, and at most one
+// answer that had to be said again.
+func TestOneDatagramIsLost(t *testing.T) {
+	for _, change := range []func(a, b *ike.Peer){nil, pfs} {
+		for lost := 1; lost <= nine; lost++ {
+			t.Run(fmt.Sprintf("PFS %v, datagram %d", change != nil, lost), func(t *testing.T) {
+				w, _, _ := tunnel(t, 1, Lose(lost), change)
+				w.RunUntilUp(3*time.Second, gz)
+				w.Run(time.Minute)
+				w.WantUp(gz)
+				w.WantDatagrams(nine + 2)
+			})
+		}
+	}
+}
+
+func TestTwoDatagramsAreLost(t *testing.T) {
+	for first := 1; first <= nine+1; first++ {
+		for second := first + 1; second <= nine+2; second++ {
+			t.Run(fmt.Sprintf("%d and %d", first, second), func(t *testing.T) {
+				w, _, _ := tunnel(t, 1, Lose(first, second), nil)
+				w.RunUntilUp(9*time.Second, gz)
+				w.Run(time.Minute)
+				w.WantUp(gz)
+				w.WantDatagrams(nine + 4)
+			})
+		}
+	}
+}
+
+func TestEveryDatagramComesTwice(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond, 25 * time.Millisecond, 3 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			w, a, b := tunnel(t, 1, Twice(after), pfs)
+			w.RunUntilUp(time.Second, gz)
+			w.Run(time.Minute)
+			w.WantUp(gz)
+			w.WantDatagrams(2 * nine) // an answer for each duplicate of a question
+			a.WantSAs(2)
+			b.WantSAs(2)
+		})
+	}
+}
+
+func TestOneDatagramComesLate(t *testing.T) {
+	for late := 1; late <= nine; late++ {
+		for _, by := range []time.Duration{50 * time.Millisecond, 2500 * time.Millisecond, 7 * time.Second} {
+			t.Run(fmt.Sprintf("datagram %d by %v", late, by), func(t *testing.T) {
+				w, _, _ := tunnel(t, 1, Delay(by, late), nil)
+				w.RunUntilUp(8*time.Second, gz)
+				w.Run(time.Minute)
+				w.WantUp(gz)
+				w.WantDatagrams(nine + 4)
+			})
+		}
+	}
+}
+
+// A spoiled datagram is as good as lost, wherever it is spoiled: who answers it
+// must not give up what the real one needs.
+func TestOneDatagramIsSpoiled(t *testing.T) {
+	for spoiled := 1; spoiled <= nine; spoiled++ {
+		for bit := 5; bit < 8*120; bit += 37 {
+			w, _, _ := tunnel(t, 1, Spoil(spoiled, bit), nil)
+			w.Run(90 * time.Second)
+			w.WantUp(gz)
+			w.WantDatagrams(3 * nine)
+			if t.Failed() {
+				t.Fatalf("bit %d of datagram %d", bit, spoiled)
+			}
+		}
+	}
+}
+
+func TestChaos(t *testing.T) {
+	for i := range 50 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			w, _, _ := tunnel(t, 3, Chaos(t.Name(), 0.15), func(a, b *ike.Peer) {
+				pfs(a, b)
+				if i%2 == 0 {
+					b.Start = ike.Active
+				}
+			})
+			w.Run(5 * time.Minute)
+			w.Rule = nil
+			w.Run(time.Minute)
+			w.WantUp(gz)
+			w.WantDatagrams(150)
+		})
+	}
+}
+
+func TestTwentyPairs(t *testing.T) {
+	w, a, b := tunnel(t, 20, nil, nil)
+	w.RunUntilUp(time.Second, gz)
+	w.WantDatagrams(6 + 20*3)
+	a.WantSAs(40)
+	b.WantSAs(40)
+}
+
+func TestBothBeginAtOnce(t *testing.T) {
+	w, a, b := tunnel(t, 2, nil, bothActive)
+	w.RunUntilUp(time.Second, gz)
+	w.Run(time.Minute)
+	w.WantUp(gz)
+	w.WantDatagrams(2 * (6 + 2*3))
+	a.WantSAs(8)
+	b.WantSAs(8)
+}
+
+func TestFlowTrigger(t *testing.T) {
+	w, a, b := tunnel(t, 2, nil, func(a, _ *ike.Peer) { a.Start = ike.FlowTrigger })
+	w.Run(time.Minute)
+	w.WantDatagrams(0)
+	if _, arrived := a.Send(a.Peer(gz), a.Peer(gz).Children[1].Sel); arrived {
+		t.Error("a packet got through without a tunnel")
+	}
+	w.Run(time.Second)
+	a.WantState(gz, ike.PartlyUp)
+	b.WantState(gz, ike.PartlyUp)
+	w.WantDatagrams(nine)
+	if _, arrived := a.Send(a.Peer(gz), a.Peer(gz).Children[1].Sel); !arrived {
+		t.Error("the second packet does not get through")
+	}
+}
