@@ -2,6 +2,7 @@ package netcfg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twinspan/twinspan/tests/netns"
+	"golang.org/x/sys/unix"
 )
 
 const patience = 5 * time.Second
@@ -211,8 +213,7 @@ func (p packet) listen(t *testing.T) net.PacketConn {
 	return c
 }
 
-// send sends one packet. EPERM is how this host's own guard answers.
-func (p packet) send(t *testing.T) {
+func (p packet) dial(t *testing.T) net.Conn {
 	t.Helper()
 	var c net.Conn
 	err := p.from.Do(func() (err error) {
@@ -226,8 +227,15 @@ func (p packet) send(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// send sends one packet. EPERM is how this host's own guard answers.
+func (p packet) send(t *testing.T) {
+	t.Helper()
+	c := p.dial(t)
 	defer c.Close()
-	if _, err := c.Write([]byte(p.name)); err != nil && !strings.Contains(err.Error(), "operation not permitted") {
+	if _, err := c.Write([]byte(p.name)); err != nil && !errors.Is(err, unix.EPERM) {
 		t.Fatal(err)
 	}
 }

@@ -184,16 +184,17 @@ func write(ctx context.Context, conn *nftables.Conn, name string, rules []chain,
 	return nil
 }
 
+// sets are in the order in which the kernel makes them visible: the ways before
+// the pairs, so that no packet is found guarded and without its way.
 func sets(table *nftables.Table) []*nftables.Set {
-	var list []*nftables.Set
+	var ways, pairs []*nftables.Set
 	for _, f := range families() {
 		pair := nftables.MustConcatSetType(f.address, f.address)
 		way := nftables.MustConcatSetType(f.address, f.address, nftables.TypeIFName)
-		list = append(list,
-			&nftables.Set{Table: table, Name: f.pairs, KeyType: pair, Interval: true, Concatenation: true},
-			&nftables.Set{Table: table, Name: f.ways, KeyType: way, Interval: true, Concatenation: true})
+		pairs = append(pairs, &nftables.Set{Table: table, Name: f.pairs, KeyType: pair, Interval: true, Concatenation: true})
+		ways = append(ways, &nftables.Set{Table: table, Name: f.ways, KeyType: way, Interval: true, Concatenation: true})
 	}
-	return list
+	return append(ways, pairs...)
 }
 
 func addSet(conn *nftables.Conn, set *nftables.Set, elements []element) error {
