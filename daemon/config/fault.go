@@ -51,10 +51,10 @@ func (fs Faults) Sorted() Faults {
 	return fs
 }
 
-// Err is nil when there is no fault, else the faults in their order.
+// Err is nil when there is no fault, else the faults in their order, each once.
 func (fs Faults) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}
-	return fs.Sorted()
+	return slices.Compact(fs.Sorted())
 }

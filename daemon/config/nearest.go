@@ -1,18 +1,20 @@
 package config
 
+import "strings"
+
 // longest is the most runes that a name may have, and that Nearest looks at.
 const longest = 60
 
 // Nearest returns the known word that is most like word, and whether it is
-// near enough to be what was meant.
+// near enough to be what was meant: one edit for three letters, case apart.
 func Nearest(word string, known []string) (string, bool) {
-	w := []rune(word)
+	w := []rune(strings.ToLower(word))
 	if len(w) > longest {
 		return "", false
 	}
-	best, distance := "", min(3, max(1, len(w)/3))+1
+	best, distance := "", min(3, len(w)/3)+1
 	for _, k := range known {
-		r := []rune(k)
+		r := []rune(strings.ToLower(k))
 		if len(r) > longest || len(r)-len(w) >= distance || len(w)-len(r) >= distance {
 			continue
 		}

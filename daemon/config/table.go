@@ -55,7 +55,7 @@ func (t *table) close() {
 			continue
 		}
 		do := "write one of " + strings.Join(t.known, ", ")
-		if meant, ok := Nearest(strings.ToLower(key), t.known); ok {
+		if meant, ok := Nearest(key, t.known); ok {
 			do = "did you mean " + meant + "?"
 		}
 		t.fault(t.pos(key), "unknown key "+quote(t.prefix+key, 2*longest), do)

@@ -23,19 +23,24 @@ type networks []network
 // files.
 type clash struct{ first, second network }
 
-// disjoint sorts networks and takes out those that overlap another one: of two
-// prefixes that overlap one holds the other, and the larger one stays.
+// disjoint sorts networks and takes out those that are in another one: of two
+// prefixes that overlap one holds the other, and the larger one stays. Each
+// one that is taken out clashes with the smallest of those that hold it.
 func disjoint(all []network) (networks, []clash) {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b network) int { return a.Prefix.Compare(b.Prefix) })
-	var kept networks
+	var kept, outer networks // each of outer holds the next one
 	var clashes []clash
 	for _, n := range all {
-		if last := len(kept) - 1; last >= 0 && kept[last].Overlaps(n.Prefix) {
-			clashes = append(clashes, inOrder(kept[last], n))
-			continue
+		for len(outer) > 0 && !outer[len(outer)-1].Overlaps(n.Prefix) {
+			outer = outer[:len(outer)-1]
 		}
-		kept = append(kept, n)
+		if len(outer) > 0 {
+			clashes = append(clashes, inOrder(outer[len(outer)-1], n))
+		} else {
+			kept = append(kept, n)
+		}
+		outer = append(outer, n)
 	}
 	return kept, clashes
 }
