@@ -382,11 +382,13 @@ func (s *Session) quickTimedOut(q *quick) {
 	}
 }
 
-// failed undoes a quick mode whose inbound SA could not be installed. A finished
-// one belongs to the tunnel.
+// failed undoes a quick mode whose inbound SA could not be installed, and takes
+// back the answer that promised it: a duplicate of the request would else still
+// get it. A finished one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == in.SPI && q.phase != finished {
+			q.replies.answer(nil)
 			s.failQuick(q, &ike.Fault{
 				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 			})
