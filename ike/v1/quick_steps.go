@@ -52,6 +52,7 @@ func (s *Session) respond(q *quick, o opened) *refusal {
 	if err != nil {
 		return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.PayloadMalformed}
 	}
+	q.spiOut = proposedSPI(p.sa)
 	sel, err := s.selector(p.ids, false)
 	if err != nil {
 		return &refusal{notify: isakmp.InvalidID, fault: &ike.Fault{
@@ -84,6 +85,17 @@ func (s *Session) respond(q *quick, o opened) *refusal {
 		}
 	})
 	return nil
+}
+
+// proposedSPI is the SPI of the peer's first ESP proposal, 0 without: a refusal
+// names it, so that a peer with several quick modes knows which one is meant.
+func proposedSPI(sa isakmp.SecurityAssociation) uint32 {
+	for _, p := range sa.Proposals {
+		if spi, ok := validSPI(p.SPI); ok && p.Protocol == isakmp.ProtoESP {
+			return spi
+		}
+	}
+	return 0
 }
 
 func copyPayloads(list []isakmp.Payload) []isakmp.Payload {

@@ -1,0 +1,363 @@
+package v1
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
+	"github.com/twinspan/twinspan/xfrm"
+)
+
+func TestQuickWithPFS(t *testing.T) {
+	a, b := peers()
+	withPFS(&a, 2)
+	withPFS(&b, 2)
+	p := newPair(t, a, b)
+	p.start()
+	p.wantTunnel()
+}
+
+func withPFS(p *ike.Peer, g ike.Group) {
+	prop := fastESP
+	prop.Group = g
+	p.Children = append([]ike.Child(nil), p.Children...)
+	p.Children[0].Proposals = []ike.Proposal{prop}
+}
+
+// A responder begins quick modes under a session that the peer began.
+func TestQuickFromTheResponder(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.start()
+	p.step(p.b, ike.Negotiate{Child: p.b.s.peer.Children[0]})
+	if n := len(p.a.sas) + len(p.b.sas); n != 8 {
+		t.Errorf("%d SAs instead of 8", n)
+	}
+}
+
+func TestQuickMisfits(t *testing.T) {
+	for _, c := range []struct {
+		what         string
+		change       func(a, b *ike.Peer)
+		cause        ike.Cause
+		ours, theirs string
+		advice       string
+	}{
+		{"no common proposal", func(a, _ *ike.Peer) {
+			a.Children[0].Proposals = []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.SHA1}}
+		}, ike.CauseProposal, "AES-CBC-128/SHA1", "DES-CBC/SHA1/no PFS", `encryption = "DES-CBC"`},
+		{"only the initiator has PFS", func(a, _ *ike.Peer) { withPFS(a, 2) },
+			ike.CausePFS, "AES-CBC-128/SHA1", "AES-CBC-128/SHA1/GROUP2", `pfs = "DH-GROUP2"`},
+		{"only the responder has PFS", func(_, b *ike.Peer) { withPFS(b, 2) },
+			ike.CausePFS, "AES-CBC-128/SHA1/GROUP2", "AES-CBC-128/SHA1/no PFS", `pfs = "disable"`},
+		{"another network", func(a, _ *ike.Peer) {
+			a.Children[0].Sel.Remote = netip.MustParsePrefix("10.0.2.0/24")
+		}, ike.CauseSelectors, "10.0.1.0/24 <-> 192.168.1.0/24", "10.0.2.0/24 <-> 192.168.1.0/24", `local = "10.0.2.0/24"`},
+		{"a narrower network", func(a, _ *ike.Peer) {
+			a.Children[0].Sel.Remote = netip.MustParsePrefix("10.0.1.0/25")
+		}, ike.CauseSelectors, "10.0.1.0/24 <-> 192.168.1.0/24", "10.0.1.0/25 <-> 192.168.1.0/24", "add an spd"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			a, b := peers()
+			a.Children, b.Children = append([]ike.Child(nil), a.Children...), append([]ike.Child(nil), b.Children...)
+			c.change(&a, &b)
+			p := newPair(t, a, b)
+			p.start()
+			f := p.b.wantFault(ike.Refused, c.cause)
+			if f.Ours != c.ours || f.Theirs != c.theirs || !strings.Contains(f.Advice, c.advice) {
+				t.Errorf("explains %q", f.Error())
+			}
+			failed := p.a.has(ike.ChildFailed)
+			if failed == nil || failed.Fault == nil || failed.Fault.Advice == "" {
+				t.Errorf("the initiator is told %v", p.a.reports)
+			}
+			if len(p.a.sas)+len(p.b.sas) != 0 || !p.a.s.Established() || !p.b.s.Established() {
+				t.Error("the misfit left SAs behind, or took phase 1 down")
+			}
+		})
+	}
+}
+
+// Both lifetimes are the shorter ones, each for itself, on both sides.
+func TestLifetimes(t *testing.T) {
+	for _, c := range []struct{ a, b, want ike.Lifetime }{
+		{life(3600, 5000), life(1800, 9000), life(1800, 5000)},
+		{life(1800, 9000), life(3600, 5000), life(1800, 5000)},
+		{life(3600, 0), life(3600, 5000), life(3600, 0)},
+		{life(3600, 1<<33), life(3600, 1<<34), life(3600, 1<<33)},
+	} {
+		a, b := peers()
+		a.Children[0].Lifetime = c.a
+		b.Children = []ike.Child{b.Children[0]}
+		b.Children[0].Lifetime = c.b
+		p := newPair(t, a, b)
+		p.start()
+		if got := p.a.has(ike.ChildUp).Child.Lifetime; got != c.want {
+			t.Errorf("%v with %v: the initiator has %v", c.a, c.b, got)
+		}
+		for _, sa := range p.a.sas {
+			if sa.Hard.Time != c.want.Time || sa.Soft.Time >= sa.Hard.Time || sa.Hard.Bytes != c.want.KB*1024 {
+				t.Errorf("%v with %v: limits %v, %v", c.a, c.b, sa.Soft, sa.Hard)
+			}
+			if sa.Hard.Bytes != 0 && (sa.Soft.Bytes < sa.Hard.Bytes/100*79 || sa.Soft.Bytes > sa.Hard.Bytes/100*91) {
+				t.Errorf("the soft limit is %d of %d bytes", sa.Soft.Bytes, sa.Hard.Bytes)
+			}
+		}
+	}
+}
+
+func life(s, kb uint64) ike.Lifetime {
+	return ike.Lifetime{Time: time.Duration(s) * time.Second, KB: kb}
+}
+
+// 64-bit blocks are not used beyond 4 GiB whatever the lifetime says.
+func TestSmallBlocksAreCapped(t *testing.T) {
+	a, b := peers()
+	for _, p := range []*ike.Peer{&a, &b} {
+		p.Children = []ike.Child{p.Children[0]}
+		p.Children[0].Proposals = []ike.Proposal{{Cipher: xfrm.TripleDESCBC, Hash: xfrm.SHA1}}
+		p.Children[0].Lifetime = life(3600, 4294967295)
+	}
+	p := newPair(t, a, b)
+	p.start()
+	for _, sa := range p.a.sas {
+		if sa.Hard.Bytes != smallBlockLimit {
+			t.Errorf("3DES may protect %d bytes", sa.Hard.Bytes)
+		}
+	}
+}
+
+// No more than eight quick modes of ours go at once; the urgent ones go first.
+func TestWindow(t *testing.T) {
+	a, b := peers()
+	a.Children, b.Children = nil, nil
+	for i := range 20 {
+		sel := xfrm.Selector{Local: netip.MustParsePrefix(fmt.Sprintf("192.168.%d.0/24", i)), Remote: netip.MustParsePrefix("10.0.1.0/24")}
+		child := ike.Child{Sel: sel, ReqID: uint32(i + 1), Proposals: []ike.Proposal{fastESP}, Lifetime: life(3600, 0)}
+		a.Children = append(a.Children, child)
+		child.Sel = xfrm.Selector{Local: sel.Remote, Remote: sel.Local}
+		b.Children = append(b.Children, child)
+	}
+	p := newPair(t, a, b)
+	var held [][]byte
+	p.tamper = func(from *end, data []byte) []byte {
+		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode && from == p.a {
+			held = append(held, data)
+			return nil
+		}
+		return data
+	}
+	for i, c := range a.Children {
+		p.step(p.a, ike.Negotiate{Child: c, Urgent: i == 19})
+	}
+	if len(held) != window || p.a.s.running() != window {
+		t.Fatalf("%d quick modes at once", len(held))
+	}
+	if next := p.a.s.queue[0]; next.Child.ReqID != 20 {
+		t.Errorf("the urgent one waits behind %d", next.Child.ReqID)
+	}
+	p.tamper = nil
+	for _, data := range held {
+		p.step(p.b, ike.Packet{Local: p.b.s.local, Remote: p.b.s.remote, Data: data})
+	}
+	if n := len(p.a.sas); n != 40 {
+		t.Errorf("%d SAs instead of 40", n)
+	}
+}
+
+// When QM3 is lost the responder resends QM2, and gets the stored QM3.
+func TestLostQM3(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	quick := 0
+	p.tamper = func(from *end, data []byte) []byte {
+		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
+			if quick++; quick == 3 {
+				return nil
+			}
+		}
+		return data
+	}
+	p.start()
+	if p.b.has(ike.ChildUp) != nil || p.b.has(ike.SessionUp) == nil {
+		t.Fatal("QM3 was not lost")
+	}
+	p.run(3 * time.Second)
+	p.wantTunnel()
+}
+
+// Traffic on the new inbound SA stands for a QM3 that never came.
+func TestTrafficIsAnImplicitQM3(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.tamper = func(from *end, data []byte) []byte {
+		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode && from == p.a && len(from.sent) > 4 {
+			return nil
+		}
+		return data
+	}
+	p.start()
+	up := p.a.has(ike.ChildUp)
+	if up == nil || p.b.has(ike.ChildUp) != nil {
+		t.Fatal("QM3 was not lost")
+	}
+	p.step(p.b, ike.Used{SPI: up.Child.SPIOut})
+	p.wantTunnel()
+}
+
+// The inbound SA stands before the message that lets the peer use it, and that
+// message is not sent when it cannot.
+func TestInstallBeforeSend(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.tamper = func(_ *end, data []byte) []byte {
+		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
+			return nil
+		}
+		return data
+	}
+	p.start()
+	qm1 := p.a.sent[len(p.a.sent)-1]
+	actions := p.b.s.Step(p.now, ike.Packet{Local: p.b.s.local, Remote: p.b.s.remote, Data: qm1})
+	installed := uint32(0)
+	for _, action := range actions {
+		switch action := action.(type) {
+		case ike.Install:
+			installed = action.SA.SPI
+		case ike.Send:
+			if installed == 0 || action.Needs != installed {
+				t.Errorf("QM2 needs %#x, installed is %#x", action.Needs, installed)
+			}
+		}
+	}
+	p.step(p.b, ike.Failed{SPI: installed, Err: errors.New("no buffer space")})
+	f := p.b.wantFault(ike.ChildFailed, ike.CauseDataPlane)
+	if !strings.Contains(f.Text, "no buffer space") {
+		t.Error(f.Error())
+	}
+}
+
+// A peer that forgot the session does not answer: it ends, so that the next
+// try is a new one.
+func TestForgottenByThePeer(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.start()
+	p.now = p.now.Add(time.Hour)
+	p.tamper = func(*end, []byte) []byte { return nil }
+	p.step(p.a, ike.Negotiate{Child: p.a.s.peer.Children[0]})
+	p.run(2 * time.Minute)
+	p.a.wantFault(ike.ChildFailed, ike.CauseTimeout)
+	p.a.wantFault(ike.SessionDown, ike.CauseTimeout)
+}
+
+// The peer's deletion of a child goes to the tunnel; that of the session ends
+// it and leaves the children.
+func TestDeletes(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.start()
+	child := p.a.has(ike.ChildUp).Child
+	p.step(p.a, ike.DeleteChild{SPI: child.SPIIn})
+	if r := p.b.has(ike.PeerDeleted); r == nil || r.SPI != child.SPIIn {
+		t.Fatalf("%v", r)
+	}
+	p.step(p.a, ike.CloseSession{})
+	p.b.wantFault(ike.SessionDown, ike.CauseDeleted)
+	p.a.wantFault(ike.SessionDown, ike.CauseAsked)
+	if len(p.b.sas) != 2 {
+		t.Error("the children went with their phase 1")
+	}
+}
+
+// A recorded quick mode or deletion that comes again begins nothing.
+func TestReplayedExchanges(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.start()
+	child := p.a.has(ike.ChildUp).Child
+	p.step(p.a, ike.DeleteChild{SPI: child.SPIIn})
+	recorded := append([][]byte(nil), p.a.sent...)
+	p.now = p.now.Add(2 * linger)
+	p.step(p.b, ike.Tick{})
+	reports, sas := len(p.b.reports), len(p.b.sas)
+	for _, data := range recorded[3:] {
+		p.step(p.b, ike.Packet{Local: p.b.s.local, Remote: p.b.s.remote, Data: data})
+	}
+	if len(p.b.reports) != reports || len(p.b.sas) != sas {
+		t.Errorf("a replay did %v", p.b.reports[reports:])
+	}
+}
+
+// An answer with a reserved SPI, and an offer of transforms that protect
+// nothing, are refused.
+func TestMustNotAccept(t *testing.T) {
+	for what, change := range map[string]func(*isakmp.SecurityAssociation){
+		"SPI 0":             func(sa *isakmp.SecurityAssociation) { sa.Proposals[0].SPI = spiBytes(0) },
+		"SPI 255":           func(sa *isakmp.SecurityAssociation) { sa.Proposals[0].SPI = spiBytes(255) },
+		"an SPI of 2 bytes": func(sa *isakmp.SecurityAssociation) { sa.Proposals[0].SPI = []byte{9, 9} },
+		"AES with 0 bits": func(sa *isakmp.SecurityAssociation) {
+			sa.Proposals[0].Transforms[0].Attributes[0].Value = 0
+		},
+		"no integrity": func(sa *isakmp.SecurityAssociation) {
+			t := &sa.Proposals[0].Transforms[0]
+			t.Attributes = append(t.Attributes[:1:1], t.Attributes[2:]...)
+		},
+		"transport mode": func(sa *isakmp.SecurityAssociation) {
+			sa.Proposals[0].Transforms[0].Attributes[2].Value = 2
+		},
+		"AH":       func(sa *isakmp.SecurityAssociation) { sa.Proposals[0].Protocol = 2 },
+		"a bundle": func(sa *isakmp.SecurityAssociation) { sa.Proposals = append(sa.Proposals, sa.Proposals[0]) },
+		"none":     func(sa *isakmp.SecurityAssociation) { sa.Proposals = nil },
+	} {
+		t.Run(what, func(t *testing.T) {
+			a, b := peers()
+			sa := offerESP(a.Children[0], 0x1234, isakmp.EncapTunnel)
+			change(&sa)
+			read, err := isakmp.ParseSA(sa.Append(nil))
+			if err != nil {
+				return // not even an SA
+			}
+			s := NewResponder(testEnv(1), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+			q := &quick{child: b.Children[0]}
+			if no := s.chooseESP(q, proposed{sa: read}); no == nil {
+				t.Errorf("accepted as %v", q.choice.proposal)
+			}
+		})
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		id   isakmp.Identification
+		want string // "" for a refusal
+	}{
+		{"subnet", isakmp.Identification{Type: isakmp.IPv4Subnet, Data: []byte{10, 0, 1, 0, 255, 255, 255, 0}}, "10.0.1.0/24"},
+		{"subnet with host bits", isakmp.Identification{Type: isakmp.IPv4Subnet, Data: []byte{10, 0, 1, 9, 255, 255, 255, 0}}, "10.0.1.0/24"},
+		{"everything", isakmp.Identification{Type: isakmp.IPv4Subnet, Data: make([]byte, 8)}, "0.0.0.0/0"},
+		{"a mask with holes", isakmp.Identification{Type: isakmp.IPv4Subnet, Data: []byte{10, 0, 1, 0, 255, 0, 255, 0}}, ""},
+		{"address", isakmp.Identification{Type: isakmp.IPv4Addr, Data: []byte{10, 0, 1, 7}}, "10.0.1.7/32"},
+		{"the unspecified address", isakmp.Identification{Type: isakmp.IPv4Addr, Data: make([]byte, 4)}, ""},
+		{"a range that is a network", isakmp.Identification{Type: isakmp.IPv4Range, Data: []byte{10, 0, 2, 0, 10, 0, 3, 255}}, "10.0.2.0/23"},
+		{"a range of one", isakmp.Identification{Type: isakmp.IPv4Range, Data: []byte{10, 0, 2, 1, 10, 0, 2, 1}}, "10.0.2.1/32"},
+		{"a range that is none", isakmp.Identification{Type: isakmp.IPv4Range, Data: []byte{10, 0, 2, 1, 10, 0, 2, 9}}, ""},
+		{"a range backwards", isakmp.Identification{Type: isakmp.IPv4Range, Data: []byte{10, 0, 3, 255, 10, 0, 2, 0}}, ""},
+		{"IPv6 subnet", isakmp.Identification{Type: isakmp.IPv6Subnet, Data: append(netip.MustParseAddr("2001:db8::").AsSlice(), mask(32, 16)...)}, "2001:db8::/32"},
+		{"IPv6 address", isakmp.Identification{Type: isakmp.IPv6Addr, Data: netip.MustParseAddr("2001:db8::1").AsSlice()}, "2001:db8::1/128"},
+		{"an address of five bytes", isakmp.Identification{Type: isakmp.IPv4Addr, Data: make([]byte, 5)}, ""},
+		{"a subnet of nothing", isakmp.Identification{Type: isakmp.IPv4Subnet}, ""},
+		{"an IPv4 subnet in 32 bytes", isakmp.Identification{Type: isakmp.IPv4Subnet, Data: make([]byte, 32)}, ""},
+		{"only TCP", isakmp.Identification{Type: isakmp.IPv4Subnet, Protocol: 6, Data: []byte{10, 0, 1, 0, 255, 255, 255, 0}}, ""},
+		{"a name", isakmp.Identification{Type: isakmp.FQDN, Data: []byte("x")}, ""},
+	} {
+		p, err := readNetwork(c.id.Append(nil))
+		if (err != nil) != (c.want == "") || err == nil && p.String() != c.want {
+			t.Errorf("%s: %v, %v", c.what, p, err)
+		}
+	}
+	for _, text := range []string{"10.0.1.0/24", "10.0.1.7/32", "0.0.0.0/0", "2001:db8::/48", "2001:db8::1/128"} {
+		p := netip.MustParsePrefix(text)
+		if got, err := readNetwork(networkID(p).Append(nil)); err != nil || got != p {
+			t.Errorf("%s comes back as %v, %v", text, got, err)
+		}
+	}
+}
