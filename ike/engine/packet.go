@@ -29,21 +29,34 @@ type firstMessage struct {
 	remote netip.AddrPort
 }
 
-// packet finds the session of a datagram, or makes one.
+// packet finds the session of a datagram, or makes one. A message that has our
+// cookie as initiator may lack the responder's: a peer that refuses a first
+// message has none.
 func (e *Engine) packet(p ike.Packet) {
 	e.count.Packets++
 	h, err := isakmp.ParseHeader(p.Data)
 	switch {
 	case err != nil:
 		e.count.BadHeader++
+		return
 	case h.Initiator == [8]byte{}:
 		e.count.BadCookie++
+		return
 	case !known(h.Exchange):
 		e.count.BadExchange++
-	case h.Responder == [8]byte{}:
-		e.firstMessage(p, h)
+		return
+	}
+	s := e.byCookie[ownCookie{h.Initiator, true}]
+	if s == nil && h.Responder != [8]byte{} {
+		s = e.byCookie[ownCookie{h.Responder, false}]
+	}
+	switch {
+	case s != nil:
+		e.nextMessage(s, p, h)
+	case h.Responder != [8]byte{}:
+		e.count.UnknownCookie++
 	default:
-		e.nextMessage(p, h)
+		e.firstMessage(p, h)
 	}
 }
 
@@ -56,26 +69,18 @@ func known(x isakmp.Exchange) bool {
 	return false
 }
 
-// nextMessage hands a datagram to the session that its cookies name.
-func (e *Engine) nextMessage(p ike.Packet, h isakmp.Header) {
-	s := e.byCookie[ownCookie{h.Responder, false}]
-	if s == nil {
-		s = e.byCookie[ownCookie{h.Initiator, true}]
-	}
+// nextMessage hands a datagram to the session that it names, if all else that
+// is known of the session fits.
+func (e *Engine) nextMessage(s *session, p ike.Packet, h isakmp.Header) {
+	c := s.carrier.Cookies()
 	switch {
-	case s == nil:
-		e.count.UnknownCookie++
-		return
 	case s.addrs != addrsOf(p.Local, p.Remote):
 		e.count.WrongAddress++
-		return
-	}
-	c := s.carrier.Cookies()
-	if c.Initiator != h.Initiator || c.Responder != [8]byte{} && c.Responder != h.Responder {
+	case c.Initiator != h.Initiator || c.Responder != [8]byte{} && c.Responder != h.Responder:
 		e.count.UnknownCookie++
-		return
+	default:
+		e.drive(s, p)
 	}
-	e.drive(s, p)
 }
 
 // firstMessage hands a repeated first message to its session, and makes one
@@ -89,10 +94,6 @@ func (e *Engine) firstMessage(p ike.Packet, h isakmp.Header) {
 	first := firstMessage{h.Initiator, p.Remote}
 	if s := e.byFirst[first]; s != nil {
 		e.drive(s, p)
-		return
-	}
-	if e.byCookie[ownCookie{h.Initiator, true}] != nil {
-		e.count.UnknownCookie++ // our own first message, thrown back at us
 		return
 	}
 	near := e.byAddrs[addrsOf(p.Local, p.Remote)]

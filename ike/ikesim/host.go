@@ -123,10 +123,25 @@ func (h *Host) wake() {
 	}
 }
 
+// failures are the Installs of one Step that the data plane refused, by SPI.
+type failures map[uint32]error
+
+// contradict tells the reports that a refused Install makes untrue: they are not
+// passed on, and the engine has its say once it has heard of the failure.
+func (f failures) contradict(r ike.Report) bool {
+	switch {
+	case len(f) == 0:
+		return false
+	case r.Kind == ike.ChildUp:
+		return f[r.Child.SPIIn] != nil || f[r.Child.SPIOut] != nil
+	}
+	return r.Kind == ike.TunnelChanged && (r.State == ike.Up || r.State == ike.PartlyUp)
+}
+
 // obey does what the engine says, in order. What it has to be told of that
 // comes after.
 func (h *Host) obey(actions []ike.Action) {
-	failed := map[uint32]error{}
+	failed := failures{}
 	for i, a := range actions {
 		switch a := a.(type) {
 		case ike.Send:
@@ -143,8 +158,10 @@ func (h *Host) obey(actions []ike.Action) {
 		case ike.Remove:
 			h.must(h.Plane.DropSA(h.t.Context(), a.SPI, a.Dst))
 		case ike.Report:
-			h.Reports = append(h.Reports, a)
-			h.told(h, a)
+			if !failed.contradict(a) {
+				h.Reports = append(h.Reports, a)
+				h.told(h, a)
+			}
 		}
 	}
 	for _, a := range actions {

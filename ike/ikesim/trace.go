@@ -30,7 +30,11 @@ func describe(r ike.Report) string {
 	default:
 		return ""
 	}
-	if r.Fault != nil {
+	switch {
+	case r.Fault == nil:
+	case r.Kind == ike.TunnelChanged: // whoever caused it has told the whole
+		line += fmt.Sprintf(" [%v]", r.Fault.Cause)
+	default:
 		line += fmt.Sprintf(" [%v: %v]", r.Fault.Cause, r.Fault)
 	}
 	return line
