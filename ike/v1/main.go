@@ -110,6 +110,9 @@ func (s *Session) cookiesMatch(m message) bool {
 
 func (s *Session) refuseMain(m message, step string, no *refusal) {
 	s.refuse(m.Exchange, step, no.fault)
+	if no.fault.Cause == ike.CauseAuth {
+		s.hint = no.fault // says more than that the exchange came to nothing
+	}
 	if no.notify != 0 {
 		s.notifyInClear(m, no.notify)
 	}
