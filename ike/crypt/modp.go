@@ -68,11 +68,11 @@ func (m *modp) scalar() scalar {
 //
 // The primes of groups 1 to 16 are safe: the only subgroups are of order 1, 2,
 // (p-1)/2 and p-1, and 1 < v < p-1 leaves none of the small ones (RFC 6989
-// §2.1). A v of order p-1 betrays to its sender whether x is odd, one bit of an
-// exponent that lives for one exchange; to know v for such would cost a second
-// exponentiation. Group 24 is different: p-1 has small factors, and v of a small
-// order betrays x modulo that order, which hurts a short x. There v must be of
-// the subgroup, v^q = 1 (RFC 2631 §2.1.5).
+// §2.1). A v of order p-1 betrays whether x is odd: one bit of 256, of an
+// exponent that lives for one exchange, so no more is asked. Group 24 is
+// different: p-1 has small factors, and a v of small order betrays x modulo that
+// order, which hurts a short x. There v must be of the subgroup, v^q = 1 (RFC
+// 2631 §2.1.5), which costs an exponentiation.
 func (m *modp) parse(peer []byte) (*bigmod.Nat, error) {
 	p := m.modulus()
 	if len(peer) != p.Size() {

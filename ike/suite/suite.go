@@ -159,27 +159,26 @@ func CipherOf(c xfrm.Cipher, bits int) (Cipher, bool) {
 // CipherByPhase1 is the row of an IKEv1 phase 1 encryption algorithm. An AES
 // without a key length has 128 bits.
 func CipherByPhase1(id uint16, bits int) (Cipher, bool) {
-	return row(Ciphers, func(r Cipher) bool { return r.Phase1 == id && r.KeyBits == aesBits(r, bits) })
+	return row(Ciphers, func(r Cipher) bool { return r.Phase1 == id && r.has(bits) })
 }
 
 // CipherByESP is the row of an IKEv1 ESP transform. An AES without a key
 // length has 128 bits.
 func CipherByESP(id uint8, bits int) (Cipher, bool) {
-	return row(Ciphers, func(r Cipher) bool { return r.ESP == id && r.KeyBits == aesBits(r, bits) })
+	return row(Ciphers, func(r Cipher) bool { return r.ESP == id && r.has(bits) })
 }
 
 // NoKeyLength stands for a key length attribute that was not sent. A length of
 // 0 that was sent is not the same: it must not be accepted.
 const NoKeyLength = -1
 
-func aesBits(r Cipher, bits int) int {
-	switch {
-	case bits != NoKeyLength:
-		return bits
-	case r.Cipher == xfrm.AESCBC:
-		return 128
+// has tells whether the cipher has a key length attribute of that many bits. DES
+// and 3DES have none (RFC 2409 appendix A), so one that was sent is refused.
+func (r Cipher) has(bits int) bool {
+	if bits == NoKeyLength {
+		return r.KeyBits == 0 || r.KeyBits == 128
 	}
-	return 0
+	return bits != 0 && r.KeyBits == bits
 }
 
 // HashOf is the row of a hash.
