@@ -1,0 +1,133 @@
+package plan_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/twinspan/twinspan/daemon/config"
+	"github.com/twinspan/twinspan/daemon/plan"
+	"github.com/twinspan/twinspan/ike"
+)
+
+// twoTunnels is what the edits of TestDiff begin with.
+const twoTunnels = `
+[vpc.v]
+cidr = "192.168.0.0/16"
+[vpc.v.subnet.s]
+cidr = "192.168.0.0/16"
+route_table = "main"
+[vpn_gateway.g]
+vpc = "v"
+public_ip = "203.0.113.1"
+bandwidth_mbps = 5
+[customer_gateway.c]
+public_ip = "198.51.100.1"
+[customer_gateway.d]
+public_ip = "198.51.100.2"
+[vpn_tunnel.a]
+vpn_gateway = "g"
+customer_gateway = "c"
+pre_shared_key = "the key of the tunnel a"
+[[vpn_tunnel.a.spd]]
+local = "192.168.1.0/24"
+peer = ["10.0.1.0/24", "10.0.2.0/24"]
+[vpn_tunnel.b]
+vpn_gateway = "g"
+customer_gateway = "d"
+pre_shared_key = "the key of the tunnel b"
+[[vpn_tunnel.b.spd]]
+local = "192.168.2.0/24"
+peer = ["10.0.1.0/24"]
+[route_table.main]
+vpc = "v"
+[[route_table.main.route]]
+destination = "10.0.0.0/8"
+next_hop_type = "vpn_gateway"
+next_hop = "g"
+`
+
+// An edit changes what it is about, and nothing else is named.
+func TestDiff(t *testing.T) {
+	type edit []string // what to replace and by what
+	for _, tc := range []struct {
+		name string
+		edit edit
+		want []string
+	}{
+		{"nothing", edit{}, nil},
+		{"comments and the order of networks", edit{"[vpc.v]", "# the VPC\n[vpc.v]", `"10.0.1.0/24", "10.0.2.0/24"`, `"10.0.2.0/24", "10.0.1.0/24"`}, nil},
+		{"a default written out", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.ike]\nlifetime_seconds = 86400\n[vpn_tunnel.b]"}, nil},
+		{"bandwidth", edit{"bandwidth_mbps = 5", "bandwidth_mbps = 10"}, []string{`live VPN gateway "g": bandwidth 5 -> 10 Mbit/s`}},
+		{"MTU", edit{"bandwidth_mbps = 5", "bandwidth_mbps = 5\nmtu = 1380"}, []string{`live VPN gateway "g": MTU 1400 -> 1380`}},
+		{"a pair added", edit{`"10.0.2.0/24"]`, `"10.0.2.0/24", "10.0.3.0/24"]`},
+			[]string{`restart tunnel "a": pair 192.168.1.0/24 <-> 10.0.3.0/24 added`}},
+		{"a pair removed", edit{`, "10.0.2.0/24"]`, `]`}, []string{`restart tunnel "a": pair 192.168.1.0/24 <-> 10.0.2.0/24 removed`}},
+		{"the key", edit{"the key of the tunnel b", "another key of the tunnel b"}, []string{`restart tunnel "b": pre-shared key changed`}},
+		{"the other side moves", edit{"198.51.100.2", "198.51.100.3"}, []string{
+			`restart tunnel "b": customer gateway's address 198.51.100.2 -> 198.51.100.3`,
+			`restart tunnel "b": remote identity 198.51.100.2 -> 198.51.100.3`}},
+		{"we move", edit{"203.0.113.1", "203.0.113.9"}, []string{
+			`restart tunnel "a": VPN gateway's address 203.0.113.1 -> 203.0.113.9`,
+			`restart tunnel "a": local identity 203.0.113.1 -> 203.0.113.9`,
+			`restart tunnel "b": VPN gateway's address 203.0.113.1 -> 203.0.113.9`,
+			`restart tunnel "b": local identity 203.0.113.1 -> 203.0.113.9`,
+			`live VPN gateway "g": address 203.0.113.1 -> 203.0.113.9`}},
+		{"lifetimes", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.ike]\nlifetime_seconds = 3600\n[vpn_tunnel.a.ipsec]\nlifetime_kb = 5000000\n[vpn_tunnel.b]"}, []string{
+			`restart tunnel "a": IKE lifetime 86400 s -> 3600 s`,
+			`restart tunnel "a": IPsec lifetime 3600 s, 4096000000 KB -> 3600 s, 5000000 KB`}},
+		{"algorithms", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.ike]\nintegrity = \"SHA1\"\n[vpn_tunnel.a.ipsec]\npfs = \"disable\"\nintegrity = \"SHA1\"\n[vpn_tunnel.b]"}, []string{
+			`restart tunnel "a": IKE proposals [AES-CBC-256, SHA-256, GROUP14; AES-CBC-256, SHA1, GROUP14] -> [AES-CBC-256, SHA1, GROUP14]`,
+			`restart tunnel "a": IPsec proposals [AES-CBC-256, SHA-256, GROUP14; AES-CBC-256, SHA1, GROUP14] -> [AES-CBC-256, SHA1]`}},
+		{"who begins", edit{"the key of the tunnel b\"", "the key of the tunnel b\"\nnegotiation = \"passive\""},
+			[]string{`restart tunnel "b": negotiation active -> passive`}},
+		{"a tunnel renamed", edit{"vpn_tunnel.b", "vpn_tunnel.e"}, []string{`restart tunnel "b": removed`, `live tunnel "e": added`}},
+		{"the gateway renamed", edit{`"g"`, `"h"`, "vpn_gateway.g", "vpn_gateway.h"}, []string{
+			`restart tunnel "a": interface id 0x54573d95 -> 0x54579652`,
+			`restart tunnel "b": interface id 0x54573d95 -> 0x54579652`,
+			`live VPN gateway "g": removed`,
+			`live VPN gateway "h": added`,
+			`live route table "main": route 10.0.0.0/8 to g -> h`}},
+		{"a route", edit{"10.0.0.0/8", "10.0.0.0/9"}, []string{
+			`live route table "main": route 10.0.0.0/8 to g removed`,
+			`live route table "main": route 10.0.0.0/9 to g added`}},
+		{"a subnet without its table", edit{`route_table = "main"`, ""}, []string{`live subnet 192.168.0.0/16: uses no route table any more`}},
+		{"a subnet with another table", edit{`route_table = "main"`, `route_table = "empty"`, "[route_table.main]", "[route_table.empty]\nvpc = \"v\"\n[route_table.main]"},
+			[]string{`live subnet 192.168.0.0/16: uses route table "empty", no longer "main"`}},
+		{"the data plane", edit{"[vpc.v]", "dataplane = \"kernel\"\n[vpc.v]"}, []string{`restart dataplane: auto -> kernel`}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			old, edited := parsed(t, twoTunnels), parsed(t, strings.NewReplacer(tc.edit...).Replace(twoTunnels))
+			var got []string
+			for _, c := range plan.Diff(old, edited) {
+				got = append(got, fmt.Sprintf("%v %s: %s", c.Impact, c.Object, c.What))
+				if named := strings.HasPrefix(c.Object, "tunnel"); named != (c.Tunnel != "") {
+					t.Errorf("the change %+v does not name its tunnel", c)
+				}
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(tc.want, "\n"); g != w {
+				t.Errorf("the changes are\n%s\nbut should be\n%s", g, w)
+			}
+		})
+	}
+}
+
+// A field of ike.Peer that Diff has no words for is a change all the same.
+func TestDiffForgetsNothing(t *testing.T) {
+	old, edited := parsed(t, twoTunnels), parsed(t, twoTunnels)
+	edited.Peers[0].Children = append([]ike.Child(nil), edited.Peers[0].Children...)
+	edited.Peers[0].Children[1].ReqID++
+	changes := plan.Diff(old, edited)
+	if len(changes) != 1 || changes[0].Tunnel != "a" || changes[0].Impact != plan.Restart {
+		t.Errorf("the changes are %+v", changes)
+	}
+}
+
+func parsed(t *testing.T, text string) plan.Plan {
+	t.Helper()
+	p, err := plan.Load([]config.File{{Name: "t.toml", Data: []byte(text), Mode: 0o600}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
