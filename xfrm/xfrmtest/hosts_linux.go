@@ -18,7 +18,7 @@ type hosts struct {
 	inbox  chan Inner
 }
 
-func openHosts(t *testing.T, s *site) *hosts {
+func openHosts(t testing.TB, s *site) *hosts {
 	t.Helper()
 	h := &hosts{inbox: make(chan Inner, packetRoom)}
 	s.do(t, func() (err error) {
@@ -106,7 +106,7 @@ func (h *hosts) send(p Inner) error {
 
 // watchOutside looks at the site's outer device and counts the packets from or
 // to the networks inside.
-func watchOutside(t *testing.T, s *site) (count func() int) {
+func watchOutside(t testing.TB, s *site) (count func() int) {
 	t.Helper()
 	const anyProtocol = 0x0300 // ETH_P_ALL in network byte order
 	var fd int
@@ -133,7 +133,7 @@ func watchOutside(t *testing.T, s *site) (count func() int) {
 }
 
 // clearPackets reads all that the socket has seen.
-func clearPackets(t *testing.T, fd int) (inClear int) {
+func clearPackets(t testing.TB, fd int) (inClear int) {
 	b, seen := make([]byte, 1<<16), 0
 	for {
 		n, _, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)

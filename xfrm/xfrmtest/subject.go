@@ -11,7 +11,7 @@
 // namespaces joined by a veth pair, each with a backend, inner networks and UDP
 // sockets. A kernel backend's openPair is then
 //
-//	return xfrmtest.Veth(t, func(t *testing.T, outer netip.Addr) xfrm.Backend {
+//	return xfrmtest.Veth(t, func(t testing.TB, outer netip.Addr) xfrm.Backend {
 //		listenEncap(t)         // a socket on 4500 with UDP_ENCAP: the kernel takes ESP in UDP only from one
 //		b, err := kernel.New() // runs on a thread inside the site's namespace
 //		...

@@ -2,6 +2,7 @@ package xfrmtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -32,7 +33,7 @@ var vethAddrs = [2][2]string{{"198.51.100.1", "2001:db8::1"}, {"198.51.100.2", "
 // outer is the site's IPv4 address outside.
 //
 // It needs root and skips without. The namespaces end with the test.
-func Veth(t *testing.T, open func(t *testing.T, outer netip.Addr) xfrm.Backend) Subject {
+func Veth(t testing.TB, open func(t testing.TB, outer netip.Addr) xfrm.Backend) Subject {
 	t.Helper()
 	if unix.Geteuid() != 0 {
 		t.Skip("needs root to make network namespaces")
@@ -65,7 +66,7 @@ type site struct {
 	work chan func()
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{work: make(chan func())}
 	ready := make(chan error)
@@ -90,9 +91,16 @@ func newSite(t *testing.T) *site {
 
 // run does f on the site's thread.
 func (s *site) run(f func() error) error {
-	done := make(chan error)
-	s.work <- func() { done <- f() }
-	return <-done
+	done := make(chan error, 1)
+	s.work <- func() {
+		defer close(done) // also when f ends the test, and the thread with it
+		done <- f()
+	}
+	err, ok := <-done
+	if !ok {
+		return errors.New("the test was ended on the thread of a site")
+	}
+	return err
 }
 
 func (s *site) do(t testing.TB, f func() error) {
@@ -102,7 +110,7 @@ func (s *site) do(t testing.TB, f func() error) {
 	}
 }
 
-func joinSites(t *testing.T, a, b *site) {
+func joinSites(t testing.TB, a, b *site) {
 	t.Helper()
 	a.do(t, func() error {
 		attrs := netlink.NewLinkAttrs()
