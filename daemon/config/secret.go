@@ -55,7 +55,7 @@ func fileKey(t *table, key string, name Value[string]) Value[xfrm.Secret] {
 	}
 	f, err := t.p.read(path)
 	if err != nil {
-		t.fault(name.Pos, fmt.Sprintf("%s: %s %v", key, path, err), "")
+		t.fault(name.Pos, fmt.Sprintf("%s: %s: %v", key, path, err), "")
 		return Value[xfrm.Secret]{}
 	}
 	if f.Mode&othersRead != 0 {
