@@ -65,7 +65,8 @@ func run(ctx context.Context, o Options, h host) error {
 	if err := l.start(ctx, h, p); err != nil {
 		return errors.Join(err, l.close())
 	}
-	return errors.Join(l.live(ctx, o, control), l.close())
+	s := newService(l, o.ConfigPath, o.Version)
+	return errors.Join(s.live(ctx, control, o.Reload), l.close())
 }
 
 // listen opens the control socket; without a path there is none.
@@ -143,11 +144,11 @@ func (l *loop) furnish(ctx context.Context, p plan.Plan) error {
 
 // live runs the loop and all that feeds it, until ctx ends or one of them
 // fails.
-func (l *loop) live(ctx context.Context, o Options, control net.Listener) error {
-	s := newService(l, o.ConfigPath, o.Version)
+func (s *service) live(ctx context.Context, control net.Listener, reload <-chan struct{}) error {
+	l := s.loop
 	g, ctx := errgroup.WithContext(ctx)
 	if control != nil {
-		server := api.NewServer(s, o.Version)
+		server := api.NewServer(s, s.program)
 		g.Go(func() error { return server.Serve(control) })
 		g.Go(func() error {
 			<-l.ended // callers hear how it ended before the socket goes
@@ -156,10 +157,10 @@ func (l *loop) live(ctx context.Context, o Options, control net.Listener) error 
 	}
 	g.Go(func() error { return l.wire.Serve(ctx, l.esp()) })
 	l.pool.start(ctx, g, runtime.GOMAXPROCS(0))
-	g.Go(func() error { return s.hear(ctx, o.Reload) })
+	g.Go(func() error { return s.hear(ctx, reload) })
 	g.Go(func() error {
 		defer close(l.ended)
-		l.begin(o)
+		l.begin(s.program)
 		l.run(ctx)
 		return l.stop()
 	})
@@ -190,10 +191,10 @@ func (s *service) hear(ctx context.Context, reload <-chan struct{}) error {
 }
 
 // begin lets the engine loose and says that the daemon is ready.
-func (l *loop) begin(o Options) {
-	l.log.Info("twinspand starts", "version", o.Version, "dataplane", string(l.planeIs), "tunnels", len(l.plan.Tunnels))
+func (l *loop) begin(program string) {
+	l.log.Info("twinspand starts", "version", program, "dataplane", string(l.planeIs), "tunnels", len(l.plan.Tunnels))
 	for _, w := range l.allWarnings() {
-		l.log.Warn("take note", "reason", w)
+		l.log.Warn("warning", "reason", w)
 	}
 	l.step(ike.Configure{Peers: l.plan.Peers})
 	l.notify.ready(headline(l.engine.Status()))

@@ -15,11 +15,7 @@ func load(path string) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	c, err := config.Parse(files)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return plan.Make(c)
+	return plan.Load(files)
 }
 
 // invalid is a configuration's error as the API tells it.

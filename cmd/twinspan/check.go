@@ -78,11 +78,7 @@ func read(path string) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	c, err := config.Parse(files)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return plan.Make(c)
+	return plan.Load(files)
 }
 
 func documents(faults []config.Fault) []api.ConfigFault {
