@@ -50,7 +50,7 @@ func (c *curve) check(peer []byte) error {
 }
 
 // private keeps the key of crypto/ecdh once it is made, because making it
-// computes the public value: up to a quarter of Shared.
+// computes the public value: a quarter of Shared, with X25519 as much as it.
 func (c *curve) private(x xfrm.Secret) private {
 	return curvePrivate{c, sync.OnceValues(func() (*ecdh.PrivateKey, error) {
 		return c.ecdh.NewPrivateKey(x.Open())
