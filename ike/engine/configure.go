@@ -100,9 +100,7 @@ func (e *Engine) leave(m *member) {
 // dropHalfOpen ends the sessions that are about to authenticate a peer by a
 // configuration that no longer holds.
 func (e *Engine) dropHalfOpen(at addrs, why *ike.Fault) {
-	for _, s := range slices.Clone(e.half.bySource[at.remote]) {
-		if s.addrs == at {
-			e.discard(s, why)
-		}
+	for _, s := range slices.Clone(e.half.bySource[at]) {
+		e.discard(s, why)
 	}
 }

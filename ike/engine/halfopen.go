@@ -2,7 +2,6 @@ package engine
 
 import (
 	"container/list"
-	"net/netip"
 	"slices"
 )
 
@@ -14,7 +13,7 @@ type halfOpen struct {
 	most, perSource int
 	fresh           *list.List // of *session, oldest first; their source may be forged
 	proven          *list.List // the same; their peer has used our cookie
-	bySource        map[netip.Addr][]*session
+	bySource        map[addrs][]*session
 }
 
 // halfPlace is where a session stands in halfOpen.
@@ -26,7 +25,7 @@ type halfPlace struct {
 func newHalfOpen(most, perSource int) halfOpen {
 	return halfOpen{
 		most: most, perSource: perSource,
-		fresh: list.New(), proven: list.New(), bySource: map[netip.Addr][]*session{},
+		fresh: list.New(), proven: list.New(), bySource: map[addrs][]*session{},
 	}
 }
 
@@ -35,7 +34,7 @@ func (h *halfOpen) len() int { return h.fresh.Len() + h.proven.Len() }
 // add takes in a session and returns the one that must go for it, or nil.
 func (h *halfOpen) add(s *session) *session {
 	var out *session
-	source := h.bySource[s.addrs.remote]
+	source := h.bySource[s.addrs]
 	switch {
 	case len(source) >= h.perSource:
 		out = oldest(source)
@@ -43,7 +42,7 @@ func (h *halfOpen) add(s *session) *session {
 		out = h.oldest()
 	}
 	s.place = halfPlace{h.fresh, h.fresh.PushBack(s)}
-	h.bySource[s.addrs.remote] = append(source, s)
+	h.bySource[s.addrs] = append(source, s)
 	return out
 }
 
@@ -82,13 +81,13 @@ func (h *halfOpen) remove(s *session) {
 	}
 	s.place.in.Remove(s.place.at)
 	s.place = halfPlace{}
-	source := h.bySource[s.addrs.remote]
+	source := h.bySource[s.addrs]
 	if i := slices.Index(source, s); i >= 0 {
 		source = slices.Delete(source, i, i+1)
 	}
 	if len(source) == 0 {
-		delete(h.bySource, s.addrs.remote)
+		delete(h.bySource, s.addrs)
 		return
 	}
-	h.bySource[s.addrs.remote] = source
+	h.bySource[s.addrs] = source
 }

@@ -28,6 +28,7 @@ type Host struct {
 	peers   []ike.Peer
 	boots   int
 	joined  *Host
+	busy    time.Time // until when it computes
 }
 
 // Spent is processor time.
@@ -189,7 +190,11 @@ func stepOf(rest []ike.Action) string {
 
 func (h *Host) compute(c ike.Compute) {
 	boot := h.boots
-	h.After(Compute, func() {
+	if h.busy.Before(h.now) {
+		h.busy = h.now
+	}
+	h.busy = h.busy.Add(Compute)
+	h.After(h.busy.Sub(h.now), func() {
 		if boot != h.boots {
 			return
 		}

@@ -31,13 +31,17 @@ func two(t testing.TB) (w *World, a, b *Host) {
 func tunnel(t testing.TB, n int, rule Rule, change func(a, b *ike.Peer)) (w *World, a, b *Host) {
 	w, a, b = two(t)
 	w.Rule = rule
+	start(a, b, n, change)
+	return w, a, b
+}
+
+func start(a, b *Host, n int, change func(a, b *ike.Peer)) {
 	pa, pb := Between(gz, addrA, addrB, n)
 	if change != nil {
 		change(&pa, &pb)
 	}
 	b.Configure(pb)
 	a.Configure(pa)
-	return w, a, b
 }
 
 func pfs(a, b *ike.Peer) { WithPFS(a, 2); WithPFS(b, 2) }

@@ -22,7 +22,8 @@ import (
 	"github.com/twinspan/twinspan/xfrm/xfrmtest"
 )
 
-// The make-believe durations: of a datagram's way, and of one Compute.
+// The make-believe durations: of a datagram's way, and of one Compute. A host
+// computes one after the other.
 const (
 	Latency = 10 * time.Millisecond
 	Compute = time.Millisecond
@@ -34,6 +35,7 @@ type World struct {
 	seed  string
 	start time.Time
 	now   time.Time
+	plane time.Time // when the data planes looked at their limits last
 	hosts []*Host
 	route map[netip.Addr]*Host
 	todo  events
@@ -123,7 +125,8 @@ func (w *World) After(d time.Duration, do func()) {
 	heap.Push(&w.todo, event{w.now.Add(d), w.todo.n, do})
 }
 
-// planeEvery is how often the data planes look at their limits of time.
+// planeEvery is how often the data planes look at their limits of time: as often
+// as a kernel's timers need, and not at every datagram.
 const planeEvery = time.Second
 
 // Run lets time pass.
@@ -163,6 +166,10 @@ func (w *World) advance(to time.Time) {
 	if to.After(w.now) {
 		w.now = to
 	}
+	if w.now.Sub(w.plane) < planeEvery {
+		return
+	}
+	w.plane = w.now
 	for _, h := range w.hosts {
 		h.Plane.Tick(w.now)
 		h.hear()

@@ -1,0 +1,78 @@
+package ikesim
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/engine"
+)
+
+// crowd is two hosts with n tunnels, each with addresses of its own at a. In
+// groups of its own the tunnels ask for little computing.
+func crowd(t testing.TB, n int) (w *World, a, b *Host) {
+	w = New(t, t.Name())
+	a, b = w.Host("a", engine.Options{}), w.Host("b", engine.Options{}, addrB)
+	pa, pb := make([]ike.Peer, n), make([]ike.Peer, n)
+	for i := range n {
+		addr := netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})
+		pa[i], pb[i] = Between(fmt.Sprintf("t%05d", i), addr, addrB, 1)
+		for _, p := range []*ike.Peer{&pa[i], &pb[i]} {
+			p.Proposals = []ike.Proposal{{Cipher: FastIKE.Cipher, KeyBits: 128, Hash: FastIKE.Hash, Group: 31}}
+			p.Children[0].ReqID = uint32(1 + i)
+		}
+	}
+	b.Configure(pb...)
+	a.Configure(pa...)
+	return w, a, b
+}
+
+// Tunnels that all begin at once come up without a single resend: no more begin
+// than can be computed in time.
+func TestManyTunnelsAtOnce(t *testing.T) {
+	n := 3000
+	if testing.Short() {
+		n = 500
+	}
+	w, a, b := crowd(t, n)
+	w.Run(time.Duration(n) * 5 * time.Millisecond)
+	for _, h := range []*Host{a, b} {
+		for _, s := range h.Engine.Status() {
+			if s.State != ike.Up {
+				t.Fatalf("%s: %s is %v, fault %v", h.Name, s.Tunnel, s.State, s.Fault)
+			}
+		}
+	}
+	w.WantDatagrams(nine * n)
+	if strings.Contains(w.Trace(), "again") {
+		t.Error("something was sent again")
+	}
+}
+
+// Peers that do not answer hold up the others for moments only.
+func TestDeadPeersDoNotHoldUpTheOthers(t *testing.T) {
+	const n, dead = 1200, 1000
+	w := New(t, t.Name())
+	a, b := w.Host("a", engine.Options{Starting: 100}), w.Host("b", engine.Options{})
+	var pa, pb []ike.Peer
+	for i := range n {
+		addr := netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)})
+		x, y := Between(fmt.Sprintf("t%05d", i), addrA, addr, 1)
+		x.Children[0].ReqID = uint32(1 + i)
+		pa = append(pa, x)
+		if i >= dead {
+			pb = append(pb, y)
+		}
+	}
+	b.Configure(pb...)
+	a.Configure(pa...)
+	w.Run(15 * time.Second)
+	for _, s := range b.Engine.Status() {
+		if s.State != ike.Up {
+			t.Fatalf("%s is %v, fault %v", s.Tunnel, s.State, s.Fault)
+		}
+	}
+}
