@@ -459,7 +459,8 @@ func authentic(o opened, hash func(secrets, []byte) []byte, sec secrets) bool {
 func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) {
 	s.peer, s.candidates = p, nil
 	s.secrets, s.iv = sec, o.next
-	s.local, s.remote = m.local, m.remote // it may have floated to port 4500
+	s.nat.moved = s.nat.offered && s.local.Port() != xfrm.PortNATT && m.local.Port() == xfrm.PortNATT
+	s.local, s.remote = m.local, m.remote
 	id := identity(p.LocalID).Append(nil)
 	data, next := sec.seal(s.iv, s.header(isakmp.MainMode, 0), []isakmp.Payload{
 		{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.hashR(sec, id)},

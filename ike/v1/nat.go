@@ -26,6 +26,7 @@ func hasVendor(chain []isakmp.Payload, id []byte) bool {
 type nat struct {
 	offered     bool // both announced RFC 3947
 	here, there bool // a translator sits before us, before the peer
+	moved       bool // the peer has moved to port 4500: it sees one, whether we do or not
 }
 
 func (n nat) String() string {
@@ -82,7 +83,8 @@ func (s *Session) floatPorts() {
 	}
 }
 
-// floated tells that ESP goes in UDP.
+// floated tells that ESP goes in UDP. The initiator decides it: what both see of
+// a translator is not authenticated and can differ.
 func (s *Session) floated() bool {
-	return s.local.Port() == xfrm.PortNATT && (s.nat.here || s.nat.there)
+	return s.local.Port() == xfrm.PortNATT && (s.nat.here || s.nat.there || s.nat.moved)
 }
