@@ -9,11 +9,14 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// decode reads the TOML of one file: its values, and where they stand. The
-// second result is nil when there was no fault.
+// decode reads the TOML of one file: its values and where they stand, or the
+// fault that keeps it from being read.
 func decode(f File) (map[string]any, *place, *Fault) {
-	if len(f.Data) > MaxSize {
-		return nil, nil, fault(f, 0, errTooLarge.Error(), "split it")
+	switch {
+	case f.Err != nil:
+		return nil, nil, fault(f, 0, f.Err.Error(), "")
+	case len(f.Data) > MaxSize:
+		return nil, nil, fault(f, 0, errTooLarge.Error(), "")
 	}
 	text := string(f.Data)
 	scan := newScanner(text)

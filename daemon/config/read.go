@@ -19,11 +19,13 @@ type File struct {
 	Name string // its path
 	Data []byte
 	Mode fs.FileMode
+	Err  error // why it could not be read: Parse reports it among the other faults
 }
 
 // Read reads the configuration at path: one file, or a directory with
 // twinspan.toml and conf.d/*.toml, in that order, the latter sorted by name.
-// Its error is Faults.
+// Its error is Faults, for when there is no file at all; one that cannot be
+// read has its Err, so that it does not hide what is wrong in the others.
 func Read(path string) ([]File, error) {
 	names, err := list(path)
 	if err != nil {
@@ -34,16 +36,14 @@ func Read(path string) ([]File, error) {
 			Do: "write twinspan.toml there, or name another directory or a file"}}
 	}
 	var files []File
-	var faults Faults
 	for _, name := range names {
 		f, err := ReadFile(name)
 		if err != nil {
-			faults = append(faults, Fault{File: name, What: err.Error()})
-			continue
+			f = File{Name: name, Err: err}
 		}
 		files = append(files, f)
 	}
-	return files, faults.Err()
+	return files, nil
 }
 
 // list names the files of a configuration.

@@ -49,7 +49,8 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// What cannot be read is said for each file, with the reason.
+// What cannot be read is said for each file, with the reason, beside what is
+// wrong in the others.
 func TestReadWhatIsNotThere(t *testing.T) {
 	dir := t.TempDir()
 	sub := func(name string) string {
@@ -63,15 +64,20 @@ func TestReadWhatIsNotThere(t *testing.T) {
 	must(t, syscall.Mkfifo(filepath.Join(odd, "conf.d/pipe.toml"), 0o600))
 	write(t, filepath.Join(odd, "conf.d/large.toml"), "", 0o600)
 	must(t, os.Truncate(filepath.Join(odd, "conf.d/large.toml"), config.MaxSize+1))
+	write(t, filepath.Join(odd, "conf.d/readable.toml"), "vpn_tunel = {}", 0o600)
 	for path, want := range map[string]string{
 		missing: missing + ": cannot be read: no such file or directory; say where the configuration is",
 		empty:   empty + ": there is no twinspan.toml in this directory, and no conf.d/*.toml; write twinspan.toml there, or name another directory or a file",
 		odd: odd + "/conf.d/directory.toml: this is not a regular file\n" +
 			odd + "/conf.d/large.toml: this file has more than 16 MB\n" +
 			odd + "/conf.d/pipe.toml: this is not a regular file\n" +
+			odd + "/conf.d/readable.toml:1: unknown key \"vpn_tunel\"; did you mean vpn_tunnel?\n" +
 			odd + "/twinspan.toml: cannot be read: no such file or directory",
 	} {
-		_, err := config.Read(path)
+		files, err := config.Read(path)
+		if err == nil {
+			_, err = config.Parse(files)
+		}
 		if _, ok := err.(config.Faults); !ok || err.Error() != want {
 			t.Errorf("the error is\n%v\nand not\n%s", err, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/twinspan/twinspan/daemon/config"
@@ -42,7 +43,7 @@ type (
 		config.RouteTable
 		id  uint32
 		vpc *vpc
-		to  map[Route]bool // what is routed in it
+		to  map[netip.Prefix]string // the devices of its routes by destination
 	}
 	tunnel struct {
 		config.Tunnel

@@ -18,7 +18,7 @@ func (m *maker) makeTables() {
 	}
 	ids := newNumbers(shortMask)
 	for _, c := range m.cfg.RouteTables {
-		t := &table{RouteTable: c, id: ours(ids.of(c.Name)), to: map[Route]bool{}}
+		t := &table{RouteTable: c, id: ours(ids.of(c.Name)), to: map[netip.Prefix]string{}}
 		t.vpc = find(m, t.noun(), "VPC", c.VPC, m.vpcs)
 		m.tables[c.Name] = t
 		m.plan.RouteTables = append(m.plan.RouteTables, RouteTable{c.Name, t.id})
@@ -59,7 +59,7 @@ func (m *maker) routesOf(t *table) {
 				noun, g.noun(), g.vpc.noun(), t.vpc.noun())
 		}
 		route := Route{t.id, r.Destination.V, g.device}
-		t.to[route] = true
+		t.to[route.Dst] = g.device
 		m.plan.Routes = append(m.plan.Routes, route)
 	}
 }
@@ -150,12 +150,19 @@ func (m *maker) warnPolicy(t *tunnel, s *config.SPD, lengths []int) {
 	}
 }
 
-// sends tells that a route of the table covers a network and leads to a device.
+// sends tells that of the table's routes that cover a network the longest one
+// leads to a device.
 func (t *table) sends(p netip.Prefix, device string, lengths []int) bool {
-	return slices.ContainsFunc(lengths, func(bits int) bool {
+	for _, bits := range slices.Backward(lengths) {
+		if bits > p.Bits() {
+			continue
+		}
 		dst, err := p.Addr().Prefix(bits)
-		return err == nil && bits <= p.Bits() && t.to[Route{t.id, dst, device}]
-	})
+		if to, ok := t.to[dst]; ok && err == nil {
+			return to == device
+		}
+	}
+	return false
 }
 
 // routeAdvice says what is missing for a policy to be routed.
