@@ -75,10 +75,12 @@ func (l *listener) run() {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := l.read(buf)
-		switch {
-		case errors.Is(err, os.ErrClosed):
+		select {
+		case <-l.done:
 			return
-		case err != nil:
+		default:
+		}
+		if err != nil {
 			l.deliver(xfrm.Lost{})
 			continue
 		}
