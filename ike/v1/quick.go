@@ -13,8 +13,11 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// window is how many quick modes of ours go at once.
-const window = 8
+// window is how many quick modes of ours go at once. strongSwan remembers the
+// IVs of three phase 2 exchanges (charon.max_ikev1_exchanges), of which an
+// informational exchange may need one: with more in flight it forgets the IV
+// that our third message continues, and can read none of them.
+const window = 2
 
 // linger is how long a finished exchange still answers duplicates: longer than
 // any peer resends.
@@ -268,8 +271,9 @@ func (s *Session) selector(ids []isakmp.Payload, initiator bool) (xfrm.Selector,
 
 func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// install is the pair of SAs of a quick mode whose keys can be made.
-func (s *Session) install(q *quick) (in, out xfrm.SA) {
+// sas makes the pair of SAs of a quick mode whose secrets are known. A key that
+// makes its cipher weak fails the quick mode: the next one has other keys.
+func (s *Session) sas(q *quick) (in, out xfrm.SA, ok bool) {
 	suite := q.choice.proposal.Suite()
 	life := q.child.Lifetime.Min(q.choice.life)
 	in = xfrm.SA{
@@ -285,8 +289,12 @@ func (s *Session) install(q *quick) (in, out xfrm.SA) {
 	for _, sa := range []*xfrm.SA{&in, &out} {
 		sa.EncKey, sa.AuthKey = s.childKeys(q, suite, sa.SPI)
 		sa.Soft, sa.Hard = s.limits(life, suite.Cipher, q.initiator)
+		if err := crypt.CheckKey(suite.Cipher, sa.EncKey.Open()); err != nil {
+			s.failQuick(q, &ike.Fault{Cause: ike.CauseDataPlane, Text: err.Error()})
+			return in, out, false
+		}
 	}
-	return in, out
+	return in, out, true
 }
 
 // childKeys expands the keys of the SA with an SPI: first the cipher's, then

@@ -131,7 +131,7 @@ func TestSmallBlocksAreCapped(t *testing.T) {
 	}
 }
 
-// No more than eight quick modes of ours go at once; the urgent ones go first.
+// No more than a few quick modes of ours go at once; the urgent ones go first.
 func TestWindow(t *testing.T) {
 	a, b := peers()
 	a.Children, b.Children = nil, nil
