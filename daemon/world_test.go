@@ -62,15 +62,21 @@ func (w *wire) Send(local, remote netip.AddrPort, data []byte) error {
 	w.ether.mu.Lock()
 	defer w.ether.mu.Unlock()
 	if to := w.ether.at[remote.Addr()]; to != nil && (w.ether.lose == nil || !w.ether.lose(w.addr, len(w.sent))) {
-		to.packets <- netio.Datagram{Local: remote, Remote: local, Data: bytes.Clone(data)}
+		select {
+		case to.packets <- netio.Datagram{Local: remote, Remote: local, Data: bytes.Clone(data)}:
+		default: // a full queue drops, as a real one does
+		}
 	}
 	return nil
 }
 
-func (w *wire) count() int {
+func (w *wire) count() int { return len(w.recorded()) }
+
+// recorded is all that was sent so far.
+func (w *wire) recorded() [][]byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.sent)
+	return slices.Clone(w.sent)
 }
 
 func (w *wire) Serve(ctx context.Context, _ func(local, remote netip.AddrPort, packet []byte)) error {

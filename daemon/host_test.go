@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netns"
+)
+
+func TestChoiceOfTheDataPlane(t *testing.T) {
+	lacks := []string{"the kernel has no ESP for IPv4: try modprobe esp4"}
+	for _, tc := range []struct {
+		name, word string
+		able       bool
+		missing    []string
+		err        error
+		want       planeName
+		says       string // in the warning or the error
+	}{
+		{"auto, able", "auto", true, nil, nil, planeKernel, ""},
+		{"auto, able but for IPv6", "auto", true, lacks, nil, planeKernel, ""},
+		{"auto, not able", "auto", false, lacks, nil, planeUserspace, "modprobe esp4"},
+		{"auto, nobody knows", "auto", false, nil, errors.New("no permission"), planeUserspace, "no permission"},
+		{"kernel, able", "kernel", true, nil, nil, planeKernel, ""},
+		{"kernel, not able", "kernel", false, lacks, nil, "", "modprobe esp4"},
+		{"kernel, nobody knows", "kernel", false, nil, errors.New("no permission"), "", "no permission"},
+	} {
+		got, warning, err := choose(tc.word, tc.able, tc.missing, tc.err)
+		said := warning
+		if err != nil {
+			said = err.Error()
+		}
+		if got != tc.want || (err == nil) != (tc.want != "") || !strings.Contains(said, tc.says) || (tc.says == "") != (said == "") {
+			t.Errorf("%s: %q, %q, %v", tc.name, got, warning, err)
+		}
+	}
+	if got, warning, err := (linux{}).Choose("userspace"); got != planeUserspace || warning != "" || err != nil {
+		t.Errorf("userspace: %q, %q, %v", got, warning, err)
+	}
+}
+
+// TestOneDaemonPerNamespace needs a namespace of its own: the lock is the
+// network namespace's, and this machine may run a daemon.
+func TestOneDaemonPerNamespace(t *testing.T) {
+	runtime.LockOSThread() // for good: the thread ends with the test
+	space, err := netns.New()
+	if err != nil {
+		t.Skip("no network namespace can be made:", err)
+	}
+	defer space.Close()
+	first, err := lockNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockNamespace(); err == nil || !strings.Contains(err.Error(), "another twinspand (process ") {
+		t.Errorf("a second daemon: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := lockNamespace()
+	if err != nil {
+		t.Fatal("after the first one's end:", err)
+	}
+	again.Close()
+}
+
+func TestCleanupTakesAllAway(t *testing.T) {
+	w := newSide(t, &ether{}, west())
+	if err := cleanup(t.Context(), kernelHost{w.machine}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"lock", "network", "choose", "plane", "policies", "links", "clear"}
+	if got := w.since(); !slices.Equal(got, want) {
+		t.Errorf("cleaned as %v\nwant %v, the guard last", got, want)
+	}
+	if err := cleanup(t.Context(), newSide(t, &ether{}, west()).machine); err != nil {
+		t.Error("without a kernel data plane:", err)
+	}
+	locked := newSide(t, &ether{}, west()).machine
+	locked.refuse["lock"] = errors.New("another twinspand runs")
+	if err := cleanup(t.Context(), locked); err == nil {
+		t.Error("it cleaned up under a running daemon")
+	}
+	if got := locked.since(); len(got) != 1 {
+		t.Errorf("it did %v under a running daemon", got)
+	}
+}
+
+// kernelHost is a machine whose kernel has ESP.
+type kernelHost struct{ *machine }
+
+func (h kernelHost) Choose(string) (planeName, string, error) {
+	return planeKernel, "", h.note("choose")
+}
