@@ -2,6 +2,7 @@ package v1
 
 import (
 	"crypto/subtle"
+	"fmt"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
@@ -262,11 +263,20 @@ func (s *Session) readKey(m message) (key, *refusal) {
 	if len(k.nonce) < minNonce || len(k.nonce) > maxNonce {
 		return key{}, malformed("the nonce must have 8 to 256 bytes")
 	}
-	if err := crypt.CheckPublic(s.main.choice.proposal.Group, k.public); err != nil {
-		return key{}, malformed(err.Error())
+	if no := checkPublicSize(s.main.choice.proposal.Group, k.public); no != nil {
+		return key{}, no
 	}
 	k.public, k.nonce = append([]byte(nil), k.public...), append([]byte(nil), k.nonce...)
 	return k, nil
+}
+
+// checkPublicSize is what the loop checks of a public value; the job that
+// computes with it checks the rest, which for group 24 is an exponentiation.
+func checkPublicSize(g ike.Group, public []byte) *refusal {
+	if row, _ := suite.GroupOf(g); len(public) != row.Public {
+		return malformed(fmt.Sprintf("a public value of %d bytes, where %v has %d", len(public), g, row.Public))
+	}
+	return nil
 }
 
 // computePublic makes our key pair away from the loop.

@@ -376,16 +376,24 @@ func (s *Session) tickQuick(q *quick) {
 	}
 }
 
-// quickTimedOut gives up. When the peer has not been heard since the exchange
-// began, it does not know this session any more: the session ends, so that the
-// next try begins anew.
+// quickTimedOut gives up. A peer that began may take the pair for up since it
+// got QM2, and must hear that it is not. When the peer has not been heard since
+// the exchange began, it does not know this session any more: the session ends,
+// so that the next try begins anew.
 func (s *Session) quickTimedOut(q *quick) {
 	f := &ike.Fault{
 		Cause: ike.CauseTimeout, Text: s.remote.String() + " does not answer in quick mode",
 		Advice: "look at the peer's log: it may lack this pair of networks",
 	}
+	if !q.initiator {
+		s.deleteChild(q.spiIn)
+	}
 	s.failQuick(q, f)
-	if s.heard.Before(q.begun) {
+	switch {
+	case !q.initiator:
+		// The peer may have taken QM2 for the end, and send what nobody can read.
+		s.deleteChild(q.spiIn)
+	case s.heard.Before(q.begun):
 		s.down(f)
 	}
 }

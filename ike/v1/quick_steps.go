@@ -136,8 +136,8 @@ func (s *Session) chooseESP(q *quick, p proposed) *refusal {
 		}}
 	}
 	if choice.proposal.Group != 0 {
-		if err := crypt.CheckPublic(choice.proposal.Group, p.public); err != nil {
-			return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.InvalidKey}
+		if no := checkPublicSize(choice.proposal.Group, p.public); no != nil {
+			return &refusal{fault: no.fault, notify: isakmp.InvalidKey}
 		}
 	}
 	choice.transform.Raw = append([]byte(nil), choice.transform.Raw...)
@@ -166,7 +166,10 @@ func (s *Session) whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
 // sendQM2 answers. The inbound SA stands before the answer leaves: the peer may
 // send at once.
 func (s *Session) sendQM2(q *quick) {
-	in, _ := s.install(q)
+	in, _, ok := s.sas(q)
+	if !ok {
+		return
+	}
 	q.installed = true
 	s.do(ike.Install{SA: in})
 	chain := q.payloads(q.choice.answer(spiBytes(q.spiIn)).Append(nil), q.nr)
@@ -240,8 +243,8 @@ func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
 		return p, &ike.Fault{Cause: ike.CausePFS, Text: "the peer's answer lacks, or adds, the key exchange of PFS"}
 	}
 	if choice.proposal.Group != 0 {
-		if err := crypt.CheckPublic(choice.proposal.Group, p.public); err != nil {
-			return p, malformed(err.Error()).fault
+		if no := checkPublicSize(choice.proposal.Group, p.public); no != nil {
+			return p, no.fault
 		}
 	}
 	if sel, err := s.selector(p.ids, true); err != nil || len(p.ids) == 2 && sel != q.child.Sel {
@@ -272,7 +275,10 @@ func (s *Session) obeyLifetime(q *quick, o opened) {
 
 // sendQM3 ends our quick mode: both SAs stand before the peer may send.
 func (s *Session) sendQM3(q *quick) {
-	in, out := s.install(q)
+	in, out, ok := s.sas(q)
+	if !ok {
+		return
+	}
 	s.do(ike.Install{SA: in})
 	s.do(ike.Install{SA: out})
 	proof := isakmp.Payload{Type: isakmp.Hash, Body: s.secrets.prf([]byte{0}, midBytes(q.mid), q.ni, q.nr)}
@@ -295,7 +301,10 @@ func (s *Session) takeQM3(q *quick, m message) {
 }
 
 func (s *Session) installOut(q *quick) {
-	_, out := s.install(q)
+	_, out, ok := s.sas(q)
+	if !ok {
+		return
+	}
 	s.do(ike.Install{SA: out})
 	s.finish(q)
 }

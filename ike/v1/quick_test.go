@@ -361,3 +361,25 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 }
+
+// A responder that never gets QM3 says so: the initiator takes QM2 for the end
+// and would go on sending what nobody can read.
+func TestResponderTakesItsAnswerBack(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	quick := 0
+	p.tamper = func(from *end, data []byte) []byte {
+		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
+			if quick++; quick > 2 {
+				return nil
+			}
+		}
+		return data
+	}
+	p.start()
+	child := p.a.has(ike.ChildUp).Child
+	p.run(2 * time.Minute)
+	p.b.wantFault(ike.ChildFailed, ike.CauseTimeout)
+	if r := p.a.has(ike.PeerDeleted); r == nil || r.SPI != child.SPIOut {
+		t.Errorf("the initiator hears %v", r)
+	}
+}
