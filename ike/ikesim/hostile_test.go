@@ -72,12 +72,7 @@ func attacked(t testing.TB, n int, change func(a, b *ike.Peer), spoil func([]byt
 	w, a, b := two(t)
 	w.Rule = func(d Datagram) []Arrival {
 		if d.N == n {
-			w.After(0, func() {
-				for _, data := range spoil(d.Data) {
-					d.Data = data
-					w.attack(d)
-				}
-			})
+			w.After(0, func() { w.attack(d, spoil(d.Data)) })
 		}
 		return Deliver(d)
 	}
@@ -85,18 +80,21 @@ func attacked(t testing.TB, n int, change func(a, b *ike.Peer), spoil func([]byt
 	return w
 }
 
-// attack sends a datagram to where it was meant for. Only the responder must
-// not answer with more: the initiator has asked for what it gets.
-func (w *World) attack(d Datagram) {
+// attack sends forged datagrams to where a genuine one is going. Only the
+// responder must not answer with more: the initiator has asked for what it gets.
+func (w *World) attack(d Datagram, forged [][]byte) {
 	to := w.route[d.Remote.Addr()]
-	before := to.BytesOut
-	to.Step(ike.Packet{Local: d.Remote, Remote: d.Local, Data: slices.Clone(d.Data)})
+	before, in := to.BytesOut, 0
+	for _, data := range forged {
+		in += len(data)
+		to.Step(ike.Packet{Local: d.Remote, Remote: d.Local, Data: slices.Clone(data)})
+	}
 	if to.Name != "b" {
 		return
 	}
 	w.After(2*Compute, func() {
-		if out := to.BytesOut - before; out > len(d.Data) {
-			w.t.Errorf("%d bytes of %s are answered with %d", len(d.Data), d.Step, out)
+		if out := to.BytesOut - before; out > in {
+			w.t.Errorf("%d bytes of %s are answered with %d", in, d.Step, out)
 		}
 	})
 }
@@ -208,5 +206,50 @@ func TestReplay(t *testing.T) {
 	b.WantSAs(2)
 	if after := b.Engine.Counters(); after.Sessions != before.Sessions {
 		t.Errorf("%+v, was %+v", after, before)
+	}
+}
+
+// Found by FuzzEngine: padding is not authenticated (RFC 2409 §5.5), so blocks
+// can be added to QM2 on the way. The initiator takes it, and from then on the
+// two chain different IVs: the responder never gets QM3. When it gives up, the
+// initiator must hear of it, or it would take the tunnel for up.
+func TestLengthenedAnswerInQuickMode(t *testing.T) {
+	w, a, _ := tunnel(t, 1, func(d Datagram) []Arrival {
+		if d.Step == "QM2" {
+			d.Data = append(slices.Clone(d.Data), make([]byte, 16)...)
+			binary.BigEndian.PutUint32(d.Data[24:], uint32(len(d.Data)))
+		}
+		return Deliver(d)
+	}, nil)
+	w.Run(30 * time.Second)
+	a.WantState(gz, ike.Up) // it cannot know yet
+	w.Rule = nil
+	w.Run(time.Minute)
+	w.WantUp(gz)
+}
+
+// Found by TestSpoiledMessagesAtEveryStep: NAT-D payloads are not authenticated
+// either. Whoever changes them in MM4 makes the initiator alone believe in a
+// translator, and move to port 4500.
+func TestTranslatorThatOneEndSees(t *testing.T) {
+	for step, want := range map[string]string{"MM3": "", "MM4": "there"} {
+		t.Run(step, func(t *testing.T) {
+			w, a, b := tunnel(t, 1, func(d Datagram) []Arrival {
+				if d.Step == step {
+					d.Data = slices.Clone(d.Data)
+					d.Data[len(d.Data)-1] ^= 1
+				}
+				return Deliver(d)
+			}, nil)
+			w.RunUntilUp(time.Second, gz)
+			w.WantDatagrams(nine)
+			if got := a.Status(gz).Session.NAT; got != want {
+				t.Errorf("a sees a translator %q", got)
+			}
+			encap := a.Status(gz).Pairs[0].Child.Remote.Port() != 0
+			if encap != (want != "") || encap != (b.Status(gz).Pairs[0].Child.Remote.Port() != 0) {
+				t.Errorf("ESP in UDP at a: %v", encap)
+			}
+		})
 	}
 }
