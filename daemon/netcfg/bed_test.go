@@ -7,12 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"github.com/twinspan/twinspan/tests/netns"
 	"golang.org/x/sys/unix"
 )
@@ -241,16 +241,37 @@ func (p packet) send(t *testing.T) {
 }
 
 // dropped is what the guard's counters say.
-func (b *bed) dropped(t testing.TB) (packets int) {
+func (b *bed) dropped(t testing.TB) (packets uint64) {
 	t.Helper()
-	out := run(t, b.gateway, "nft list tables")
-	if !strings.Contains(out, "table inet "+tableName+"\n") {
-		return 0
+	err := b.gateway.Do(func() error {
+		conn, err := dial()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.CloseLasting() }()
+		table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
+		for _, c := range chains(false) {
+			rules, err := conn.GetRules(table, &nftables.Chain{Name: c.name})
+			if err != nil {
+				return nil // there is no guard
+			}
+			packets += counted(rules)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	out = run(t, b.gateway, "nft list table inet "+tableName)
-	for _, m := range regexp.MustCompile(`counter packets (\d+)`).FindAllStringSubmatch(out, -1) {
-		n, _ := strconv.Atoi(m[1])
-		packets += n
+	return packets
+}
+
+func counted(rules []*nftables.Rule) (packets uint64) {
+	for _, r := range rules {
+		for _, e := range r.Exprs {
+			if c, ok := e.(*expr.Counter); ok {
+				packets += c.Packets
+			}
+		}
 	}
 	return packets
 }
