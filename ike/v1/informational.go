@@ -96,7 +96,7 @@ func (s *Session) takeInformational(m message) {
 	}
 	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
 	if err != nil || !s.secrets.verify(o, midBytes(m.MessageID)) {
-		s.refuse(m.Exchange, "", malformed("the message is not authentic").fault)
+		s.takeForeign(m)
 		return
 	}
 	s.used.add(m.MessageID)
@@ -114,6 +114,22 @@ func (s *Session) takeInformational(m message) {
 			return
 		}
 	}
+}
+
+// takeForeign takes an informational that our keys do not open. A peer with
+// another pre-shared key answers our message 5 so (strongSwan does): another
+// hint.
+func (s *Session) takeForeign(m message) {
+	if s.state != wantResponderID || s.hint != nil {
+		s.refuse(m.Exchange, "", malformed("the message is not authentic").fault)
+		return
+	}
+	s.hint = &ike.Fault{
+		Cause:  ike.CauseAuth,
+		Text:   "the peer answers message 5 under other keys than ours: most likely the pre-shared keys differ",
+		Advice: "write the same pre_shared_key on both sides",
+	}
+	s.refuse(m.Exchange, "", s.hint)
 }
 
 // takeHint keeps what an unauthenticated error says, for the explanation of a

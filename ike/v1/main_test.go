@@ -116,6 +116,30 @@ func TestMisfits(t *testing.T) {
 	}
 }
 
+// A peer whose key differs may answer message 5 under its own keys, as
+// strongSwan does. That is no more than a hint, since anybody could send it.
+func TestAnAnswerUnderOtherKeysIsAHint(t *testing.T) {
+	a, b := peers()
+	a.PSK = xfrm.NewSecret([]byte("12345"))
+	p := newPair(t, a, b)
+	p.tamper = func(from *end, data []byte) []byte {
+		h, err := isakmp.ParseHeader(data)
+		if err != nil || from != p.b || h.Exchange != isakmp.Informational {
+			return data
+		}
+		h.Flags |= isakmp.Encrypted
+		h.MessageID, h.Length = 7, isakmp.HeaderSize+64
+		return append(h.Append(nil), make([]byte, 64)...)
+	}
+	p.start()
+	if f := p.a.wantFault(ike.Refused, ike.CauseAuth); !strings.Contains(f.Advice, "same pre_shared_key") {
+		t.Error(f.Error())
+	}
+	if p.a.has(ike.SessionDown) != nil {
+		t.Error("what is not authentic ended the session")
+	}
+}
+
 // The responder's identity is the initiator's to check.
 func TestInitiatorChecksIdentity(t *testing.T) {
 	a, b := peers()
