@@ -96,9 +96,9 @@ func partner(theirs []child, c child) child {
 // responder has its SAs only when the initiator's last message has come.
 func (m *meeting) both(ctx context.Context, t *testing.T, s scenario, content func(ours, theirs []child) error) (ours, theirs []child) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, netns.Patience(4*time.Second))
+	limit, cancel := context.WithTimeout(ctx, netns.Patience(4*time.Second))
 	defer cancel()
-	err := netns.Until(ctx, func() (err error) {
+	err := netns.Until(limit, func() (err error) {
 		if ours, err = m.ours.children(ctx); err != nil {
 			return err
 		}

@@ -96,9 +96,13 @@ func (p *Process) Stop(grace time.Duration) error {
 	select {
 	case <-p.done:
 	case <-time.After(grace):
-		_ = p.Signal(syscall.SIGKILL)
-		<-p.done
-		return fmt.Errorf("%s did not end within %v and was killed: %s", p.cmd.Path, grace, tail(p.Output(), 10))
+		_ = p.Signal(syscall.SIGQUIT) // a Go program then tells where it hangs
+		select {
+		case <-p.done:
+		case <-time.After(Patience(time.Second)):
+			p.Kill()
+		}
+		return fmt.Errorf("%s did not end within %v and was killed: %s", p.cmd.Path, grace, tail(p.Output(), 200))
 	}
 	var exit *exec.ExitError
 	if errors.As(p.err, &exit) && exit.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
