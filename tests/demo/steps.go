@@ -106,7 +106,7 @@ func (s *stage) loadPeer(ctx context.Context) error {
 	}
 	s.say("  %s of 202.108.22.5, which runs now:", s.peer.file())
 	s.show("| ", text)
-	return s.silent(ctx)
+	return nil
 }
 
 func (s *stage) addRoute(ctx context.Context) error {
@@ -176,15 +176,16 @@ func (s *stage) stands(t api.Tunnel) error {
 // seen outside.
 func (s *stage) prove(ctx context.Context) error {
 	const count = 10
+	const interval = 50 * time.Millisecond // the status counts what is a moment old
 	s.say("\nThe networks reach each other:")
 	before := s.capture.Tally()
-	there, err := s.ping(ctx, netns.Ping{Count: count, Size: 56})
+	there, err := s.ping(ctx, netns.Ping{Count: count, Size: 56, Interval: interval})
 	if err != nil {
 		return err
 	}
 	s.say("  host of the VPC$ ping 10.0.1.1:      %v", there)
 	sites := s.bed.Sites
-	back, err := s.bed.IDC.Ping(ctx, netns.Ping{From: sites.IDC.Hosts[0].Addr(), To: sites.VPC.Hosts[0].Addr(), Count: count, Size: 1300})
+	back, err := s.bed.IDC.Ping(ctx, netns.Ping{From: sites.IDC.Hosts[0].Addr(), To: sites.VPC.Hosts[0].Addr(), Count: count, Size: 1300, Interval: interval})
 	if err != nil {
 		return err
 	}
