@@ -69,6 +69,6 @@ func FuzzEnvelope(f *testing.F) {
 		copy(e.name[:], raw)
 		copy(e.control[:], raw[min(len(raw), nameSize):])
 		e.remote()
-		e.local(max(size, 0))
+		e.arrival(max(size, 0))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,8 @@ type socket struct {
 	port uint16
 	v6   bool
 	natt bool // ESP and IKE share the port; IKE carries the non-ESP marker
+
+	single atomic.Bool // packets cannot go through the stack together here
 }
 
 // Listen opens the ports on every address of the calling thread's network
@@ -40,7 +43,7 @@ func Listen(o Options) (*Sockets, error) {
 	}
 	s := &Sockets{packets: make(chan Datagram, o.Queue)}
 	s.pool.New = func() any { return newMessage() }
-	for _, want := range []socket{
+	for _, want := range []*socket{
 		{port: o.IKEPort},
 		{port: o.NATTPort, natt: true},
 		{port: o.IKEPort, v6: true},
@@ -54,7 +57,7 @@ func Listen(o Options) (*Sockets, error) {
 }
 
 // open adds the port to s. An address family that the host lacks is left out.
-func (s *Sockets) open(k socket, kernelESP bool) error {
+func (s *Sockets) open(k *socket, kernelESP bool) error {
 	err := k.listen(kernelESP && k.natt)
 	if k.v6 && errors.Is(err, unix.EAFNOSUPPORT) {
 		return nil
@@ -62,7 +65,7 @@ func (s *Sockets) open(k socket, kernelESP bool) error {
 	if err != nil {
 		return err
 	}
-	s.sockets = append(s.sockets, &k)
+	s.sockets = append(s.sockets, k)
 	return nil
 }
 
@@ -135,6 +138,11 @@ func (k *socket) configure(fd int, encap bool) error {
 		if err != nil {
 			return fmt.Errorf("set %s: %w", o.name, err)
 		}
+	}
+	if k.natt && !encap {
+		// ESP of one flow comes together where the kernel can (Linux 5.0), and
+		// datagram by datagram where it cannot.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	}
 	growBuffers(fd)
 	return bypass(fd, k.v6)

@@ -13,13 +13,14 @@ import (
 // The sizes that one message of recvmsg or sendmsg needs at most.
 const (
 	nameSize = unix.SizeofSockaddrInet6
-	// controlSize is room for one in6_pktinfo with its header on 64-bit machines.
-	controlSize = 40
+	// controlSize is room for an in6_pktinfo and a segment size, each with its
+	// header on 64-bit machines.
+	controlSize = 40 + 24
 )
 
-// envelope is the part of a message that is not data: the peer's address and
-// the local address, as the kernel lays them out. Its buffers are its own, so
-// that nothing is allocated per datagram.
+// envelope is the part of a message that is not data: the peer's address, the
+// local address and the size of segments, as the kernel lays them out. Its
+// buffers are its own, so that nothing is allocated per datagram.
 type envelope struct {
 	name    [nameSize]byte
 	control [controlSize]byte
@@ -57,42 +58,64 @@ func (e *envelope) remote() netip.AddrPort {
 // setLocal writes the control message that makes local the source address, and
 // returns its length.
 func (e *envelope) setLocal(local netip.Addr) int {
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&e.control[0]))
-	data := e.control[unix.CmsgLen(0):]
 	if local.Is4() {
-		h.Level, h.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
-		h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
-		*(*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])) = unix.Inet4Pktinfo{Spec_dst: local.As4()}
+		data := e.addControl(0, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+		*(*unix.Inet4Pktinfo)(data) = unix.Inet4Pktinfo{Spec_dst: local.As4()}
 		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	}
-	h.Level, h.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
-	h.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
-	*(*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0])) = unix.Inet6Pktinfo{Addr: local.As16(), Ifindex: scope(local.Zone())}
+	data := e.addControl(0, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+	*(*unix.Inet6Pktinfo)(data) = unix.Inet6Pktinfo{Addr: local.As16(), Ifindex: scope(local.Zone())}
 	return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 }
 
-// local reads the address that a datagram was sent to. It is false for one that
-// went to a broadcast or multicast address: no IKE peer does that, and an answer
-// would make us an amplifier.
-func (e *envelope) local(size int) (netip.Addr, bool) {
-	if size == 0 {
-		return netip.Addr{}, false
-	}
-	h, data, _, err := unix.ParseOneSocketControlMessage(e.control[:min(size, controlSize)])
-	switch {
-	case err != nil:
-	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		p := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
-		return netip.AddrFrom4(p.Addr), p.Addr == p.Spec_dst
-	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0]))
-		a := netip.AddrFrom16(p.Addr)
-		if a.IsLinkLocalUnicast() {
-			a = a.WithZone(strconv.Itoa(int(p.Ifindex)))
+// setSegment writes, behind size bytes of control messages, that the data is
+// datagrams of that many bytes each, and returns the length of all.
+func (e *envelope) setSegment(size, bytes int) int {
+	*(*uint16)(e.addControl(size, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)) = uint16(bytes)
+	return size + unix.CmsgSpace(2)
+}
+
+// addControl writes the header of a control message and returns where its data
+// goes.
+func (e *envelope) addControl(at int, level, kind int32, size int) unsafe.Pointer {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&e.control[at]))
+	h.Level, h.Type = level, kind
+	h.SetLen(unix.CmsgLen(size))
+	return unsafe.Pointer(&e.control[at+unix.CmsgLen(0)])
+}
+
+// arrival is what the kernel tells about a datagram.
+type arrival struct {
+	local   netip.Addr
+	ours    bool // false when it was sent to a broadcast or multicast address
+	segment int  // the kernel put several datagrams of this size together; 0: it is one
+}
+
+// arrival reads the control messages. No IKE peer sends to a broadcast or
+// multicast address, and an answer would make us an amplifier.
+func (e *envelope) arrival(size int) (a arrival) {
+	rest := e.control[:min(size, controlSize)]
+	for len(rest) > 0 {
+		h, data, more, err := unix.ParseOneSocketControlMessage(rest)
+		if err != nil {
+			return arrival{}
 		}
-		return a, !a.IsMulticast()
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			p := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
+			a.local, a.ours = netip.AddrFrom4(p.Addr), p.Addr == p.Spec_dst
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0]))
+			a.local, a.ours = netip.AddrFrom16(p.Addr), !netip.AddrFrom16(p.Addr).IsMulticast()
+			if a.local.IsLinkLocalUnicast() {
+				a.local = a.local.WithZone(strconv.Itoa(int(p.Ifindex)))
+			}
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			a.segment = int(binary.NativeEndian.Uint32(data))
+		}
+		rest = more
 	}
-	return netip.Addr{}, false
+	return a
 }
 
 // scope is the number of an IPv6 zone: of an interface by index or name, 0 for

@@ -136,17 +136,26 @@ func (r *reader) read(fd uintptr) bool {
 	return errno != unix.EAGAIN
 }
 
-// deliver passes on the datagram in slot i, or counts why not.
+// deliver passes on the datagrams in slot i.
 func (r *reader) deliver(i int) {
 	m := &r.headers[i]
-	addr, ours := r.envelopes[i].local(int(m.hdr.Controllen))
-	if !ours {
+	slot := r.slots[i*slotSize:][:m.size]
+	a := r.envelopes[i].arrival(int(m.hdr.Controllen))
+	if !a.ours {
 		r.stray.Add(1)
 		return
 	}
-	local, remote := netip.AddrPortFrom(addr, r.socket.port), r.envelopes[i].remote()
-	slot := r.slots[i*slotSize:][:m.size]
-	switch what, body := classify(r.socket.natt, slot); {
+	local, remote := netip.AddrPortFrom(a.local, r.socket.port), r.envelopes[i].remote()
+	for a.segment > 0 && len(slot) > a.segment {
+		r.sort(local, remote, slot[:a.segment])
+		slot = slot[a.segment:]
+	}
+	r.sort(local, remote, slot)
+}
+
+// sort passes on one datagram, or counts why not.
+func (r *reader) sort(local, remote netip.AddrPort, data []byte) {
+	switch what, body := classify(r.socket.natt, data); {
 	case what == keepalive:
 		r.keepalives.Add(1)
 	case what == ike:

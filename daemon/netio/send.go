@@ -9,13 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const (
+	// maxSegments and maxTotal bound what one call of sendmsg may send: the
+	// kernel's UDP_MAX_SEGMENTS of old, and the largest UDP datagram.
+	maxSegments = 64
+	maxTotal    = 65507
+)
+
 // message is one call of sendmsg. Messages are reused, so that sending does not
 // allocate.
 type message struct {
 	envelope
 	hdr    unix.Msghdr
 	marker [markerSize]byte // stays zero
-	iovecs [2]unix.Iovec    // the marker, the data
+	iovecs [maxSegments]unix.Iovec
+	count  int // of iovecs
+	source int // bytes of control messages that say the source address
 	errno  syscall.Errno
 	call   func(fd uintptr)
 }
@@ -24,7 +33,6 @@ func newMessage() *message {
 	m := &message{}
 	m.hdr.Name = &m.name[0]
 	m.hdr.Iov = &m.iovecs[0]
-	m.iovecs[0].Base = &m.marker[0]
 	m.call = func(fd uintptr) {
 		// The caller must never wait for a full buffer: it may be the loop that
 		// serves all tunnels. A datagram that finds no room is lost, like in a router.
@@ -44,7 +52,13 @@ func (s *Sockets) Send(local, remote netip.AddrPort, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := s.send(k, local.Addr(), remote, data, k.natt); err != nil {
+	m := s.message(local, remote)
+	defer s.pool.Put(m)
+	if k.natt {
+		m.add(m.marker[:])
+	}
+	m.add(data)
+	if err := m.send(k); err != nil {
 		return sendError(local, remote, err)
 	}
 	return nil
@@ -53,14 +67,50 @@ func (s *Sockets) Send(local, remote netip.AddrPort, data []byte) error {
 // SendESP sends an ESP packet in UDP from local, whose port must be the NAT-T
 // port. It does not wait and does not allocate: errors are bare ones of sendmsg.
 func (s *Sockets) SendESP(local, remote netip.AddrPort, packet []byte) error {
-	k, err := s.socket(local, remote)
+	k, err := s.natt(local, remote)
 	if err != nil {
 		return err
 	}
-	if !k.natt {
-		return fmt.Errorf("send ESP from %v: only the NAT-T port carries ESP", local)
+	m := s.message(local, remote)
+	defer s.pool.Put(m)
+	m.add(packet)
+	return m.send(k)
+}
+
+// SendESPBatch is SendESP for packets of one SA, in their order: those of one
+// size go through the network stack together. Packets that cannot be sent are
+// lost; the error is that of the last of them.
+func (s *Sockets) SendESPBatch(local, remote netip.AddrPort, packets [][]byte) error {
+	k, err := s.natt(local, remote)
+	if err != nil {
+		return err
 	}
-	return s.send(k, local.Addr(), remote, packet, false)
+	m := s.message(local, remote)
+	defer s.pool.Put(m)
+	for len(packets) > 0 {
+		n := run(packets)
+		if e := m.sendRun(k, packets[:n]); e != nil {
+			err = e
+		}
+		packets = packets[n:]
+	}
+	return err
+}
+
+// run is how many of the first packets can go together: all of one size, but for
+// the last, which may be shorter.
+func run(packets [][]byte) int {
+	size, total := len(packets[0]), 0
+	for i, p := range packets {
+		total += len(p)
+		if i == maxSegments || len(p) > size || total > maxTotal {
+			return max(i, 1)
+		}
+		if len(p) < size {
+			return i + 1
+		}
+	}
+	return len(packets)
 }
 
 // socket finds the one that sends from local.
@@ -77,41 +127,75 @@ func (s *Sockets) socket(local, remote netip.AddrPort) (*socket, error) {
 	return nil, fmt.Errorf("send from %v to %v: no such port is open for that address family", local, remote)
 }
 
-func (s *Sockets) send(k *socket, local netip.Addr, remote netip.AddrPort, data []byte, mark bool) error {
+func (s *Sockets) natt(local, remote netip.AddrPort) (*socket, error) {
+	k, err := s.socket(local, remote)
+	if err == nil && !k.natt {
+		return nil, fmt.Errorf("send ESP from %v: only the NAT-T port carries ESP", local)
+	}
+	return k, err
+}
+
+// message is an empty one with its addresses; the caller puts it back.
+func (s *Sockets) message(local, remote netip.AddrPort) *message {
 	m := s.pool.Get().(*message)
-	defer s.pool.Put(m)
 	m.hdr.Namelen = uint32(m.setRemote(remote))
-	m.setSource(local.Unmap())
-	m.setData(data, mark)
+	m.hdr.Control = &m.control[0]
+	m.source = 0
+	if a := local.Addr().Unmap(); !a.IsUnspecified() {
+		m.source = m.setLocal(a)
+	}
+	m.count = 0
+	return m
+}
+
+// add appends data to what send will send.
+func (m *message) add(data []byte) {
+	m.iovecs[m.count].Base = unsafe.SliceData(data)
+	m.iovecs[m.count].SetLen(len(data))
+	m.count++
+}
+
+// send sends what was added as one datagram.
+func (m *message) send(k *socket) error { return m.flush(k, m.source) }
+
+// sendRun sends packets that can go together, one by one where the kernel or the
+// path does not take them so: a device without checksum offload gives EIO, and
+// packets that must be fragmented EINVAL or EMSGSIZE.
+func (m *message) sendRun(k *socket, packets [][]byte) error {
+	if len(packets) > 1 && !k.single.Load() {
+		for _, p := range packets {
+			m.add(p)
+		}
+		switch err := m.flush(k, m.setSegment(m.source, len(packets[0]))); err {
+		case unix.EIO, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+			k.single.Store(true)
+		case unix.EINVAL, unix.EMSGSIZE:
+		default:
+			return err
+		}
+	}
+	var last error
+	for _, p := range packets {
+		m.add(p)
+		if err := m.send(k); err != nil {
+			last = err
+		}
+	}
+	return last
+}
+
+// flush makes the system call with that many bytes of control messages, and lets
+// go of the data.
+func (m *message) flush(k *socket, control int) error {
+	m.hdr.SetControllen(control)
+	m.hdr.SetIovlen(m.count)
 	err := k.raw.Control(m.call)
-	m.iovecs[1].Base = nil // the packet is the caller's again
-	if err != nil {
-		return err
+	clear(m.iovecs[:m.count])
+	m.count = 0
+	if err == nil && m.errno != 0 {
+		err = m.errno
 	}
-	if m.errno != 0 {
-		return m.errno
-	}
-	return nil
-}
-
-func (m *message) setSource(local netip.Addr) {
-	m.hdr.Control = nil
-	m.hdr.SetControllen(0)
-	if !local.IsUnspecified() {
-		m.hdr.Control = &m.control[0]
-		m.hdr.SetControllen(m.setLocal(local))
-	}
-}
-
-// setData points at the marker, when there is to be one, and at the data.
-func (m *message) setData(data []byte, mark bool) {
-	m.iovecs[0].SetLen(0)
-	if mark {
-		m.iovecs[0].SetLen(markerSize)
-	}
-	m.iovecs[1].Base = unsafe.SliceData(data)
-	m.iovecs[1].SetLen(len(data))
-	m.hdr.SetIovlen(len(m.iovecs))
+	return err
 }
 
 // sendError says what to look at when the kernel will not send from an address.
