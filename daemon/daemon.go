@@ -204,7 +204,8 @@ func (l *loop) begin(program string) {
 // they are: what they protect stays protected while no daemon runs.
 func (l *loop) stop() error {
 	l.notify.stopping()
-	l.log.Info("twinspand stops")
+	l.log.Info("twinspand stops", "tunnels", len(l.plan.Tunnels))
+	l.stopping = true
 	l.step(ike.Configure{})
 	l.readers.closeAll()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)

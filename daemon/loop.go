@@ -36,6 +36,7 @@ type loop struct {
 	loaded   time.Time // when plan was put in force
 	warnings []string  // of the start
 	changed  bool      // a tunnel's state, since the last beat
+	stopping bool      // what ends from now on ends because of that
 
 	do    chan func()
 	ended chan struct{}

@@ -111,11 +111,18 @@ func (l *loop) report(r ike.Report) {
 	if r.Kind == ike.ChildUp && r.Child != nil {
 		l.ledger.settled(xfrm.SAID{SPI: r.Child.SPIIn, Dst: r.Child.Local.Addr()})
 	}
-	l.reporter.take(now, r)
+	if !l.stopping || !endsByStop(r.Kind) {
+		l.reporter.take(now, r)
+	}
 	l.readers.publish(eventOf(r, now))
 	if r.Kind == ike.TunnelChanged {
 		l.changed = true
 	}
+}
+
+// endsByStop tells reports that "twinspand stops" says already.
+func endsByStop(k ike.Kind) bool {
+	return k == ike.ChildDown || k == ike.SessionDown || k == ike.TunnelChanged
 }
 
 // complain logs a fault of the machine, within the limits.

@@ -94,9 +94,7 @@ func attributes(rep ike.Report) []slog.Attr {
 		}
 	}
 	text("tunnel", rep.Tunnel)
-	if rep.Remote.IsValid() {
-		text("peer", rep.Remote.String())
-	}
+	text("peer", addressText(rep.Remote))
 	text("exchange", rep.Exchange)
 	text("step", rep.Step)
 	if rep.Bytes != 0 {

@@ -159,9 +159,13 @@ func eventOf(r ike.Report, now time.Time) api.Event {
 	return e
 }
 
+// addressText is an address and its port where it has one, "" for none.
 func addressText(a netip.AddrPort) string {
-	if !a.IsValid() {
+	switch {
+	case !a.IsValid():
 		return ""
+	case a.Port() == 0:
+		return a.Addr().String()
 	}
 	return a.String()
 }
