@@ -46,6 +46,8 @@ type World struct {
 	Rule Rule
 	// CPU, if set, is read around what an engine computes: see Host.Spent.
 	CPU func() time.Duration
+	// Quiet keeps no trace.
+	Quiet bool
 	// OnSend, if set, sees every datagram before Rule.
 	OnSend func(Datagram)
 }
@@ -177,6 +179,9 @@ func (w *World) advance(to time.Time) {
 }
 
 func (w *World) tell(format string, args ...any) {
+	if w.Quiet {
+		return
+	}
 	w.trace = append(w.trace, fmt.Sprintf("%8.3f  ", w.now.Sub(w.start).Seconds())+fmt.Sprintf(format, args...))
 }
 

@@ -31,7 +31,7 @@ var House = map[string]Row{
 	"ike/v1":     {Imports: []string{"ike", "ike/suite", "ike/crypt", "ike/isakmp", "xfrm"}, Pure: true},
 	"ike/tunnel": {Imports: []string{"ike", "ike/suite", "xfrm"}, Pure: true},
 	"ike/engine": {Imports: []string{"ike", "ike/tunnel", "ike/v1", "ike/isakmp", "xfrm"}, Pure: true},
-	"ike/ikesim": {Imports: []string{"ike", "ike/engine", "xfrm", "xfrm/xfrmtest"}, Pure: true},
+	"ike/ikesim": {Imports: []string{"ike", "ike/engine", "xfrm", "xfrm/xfrmtest"}, Tests: []string{"ike/suite"}, Pure: true},
 
 	"daemon": {Imports: []string{
 		"xfrm", "xfrm/kernel", "xfrm/userspace",
