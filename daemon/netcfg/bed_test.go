@@ -117,6 +117,9 @@ func run(t testing.TB, in *netns.Space, command string) string {
 // nft feeds a script to nft.
 func nft(t testing.TB, in *netns.Space, script string) {
 	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs nft: ", err)
+	}
 	err := in.Do(func() error {
 		cmd := exec.Command("nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(script)

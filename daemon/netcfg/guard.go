@@ -4,22 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/userdata"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
-)
-
-const (
-	// transactionSize is the largest transaction, in bytes: it must go to the
-	// kernel in one piece. 10 000 pairs of IPv6 take 2 MB.
-	transactionSize = 32 << 20
-	// elementsPerMessage keeps the list of elements below the 64 KiB that one
-	// netlink attribute can have; the largest element takes 124 bytes.
-	elementsPerMessage = 400
 )
 
 // SetGuards makes these the guarded pairs, and no others. The guard outlives the
@@ -27,8 +14,9 @@ const (
 // same guards again change nothing.
 //
 // The kernel switches a table's rules and its sets at slightly different
-// moments, so a table that is rewritten guards nothing for some microseconds.
-// Therefore a second table with the same content stands in while that happens.
+// moments, though both are in one transaction, so a table that is rewritten
+// guards nothing for a moment, and packets were seen to slip through. Therefore a second table with the same
+// content stands in while that happens. What fails leaves more guarded, not less.
 func (n *Net) SetGuards(ctx context.Context, guards []Guard) error {
 	if err := checkGuards(guards); err != nil {
 		return err
@@ -81,17 +69,6 @@ func (n *Net) removeGuard() error {
 	})
 }
 
-// dial opens nftables in the calling thread's namespace.
-func dial() (*nftables.Conn, error) {
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
-		return c.SetWriteBuffer(transactionSize)
-	}))
-	if err != nil {
-		return nil, guardError("open nftables", err)
-	}
-	return conn, nil
-}
-
 func checkGuards(guards []Guard) error {
 	for _, g := range guards {
 		switch {
@@ -104,180 +81,7 @@ func checkGuards(guards []Guard) error {
 	return nil
 }
 
-// content is the elements of the sets, by the set's name, in order.
-type content map[string][]element
-
-// element is the first and the last key of a range.
-type element struct{ first, last string }
-
-// contentOf lays out the guards: the pairs, and the pairs with each device.
-func contentOf(guards []Guard) content {
-	all, byDevice := map[string][]pair{}, map[string]map[string][]pair{}
-	for _, g := range guards {
-		f := families()[0]
-		if g.Local.Addr().Is6() {
-			f = families()[1]
-		}
-		p := pair{g.Local.Masked(), g.Remote.Masked()}
-		all[f.pairs] = append(all[f.pairs], p)
-		if byDevice[f.ways] == nil {
-			byDevice[f.ways] = map[string][]pair{}
-		}
-		byDevice[f.ways][g.Device] = append(byDevice[f.ways][g.Device], p)
-	}
-	c := content{}
-	for set, pairs := range all {
-		c.add(set, pairs, "")
-	}
-	for set, devices := range byDevice {
-		for device, pairs := range devices {
-			c.add(set, pairs, string(interfaceName(device)))
-		}
-	}
-	for set := range c {
-		slices.SortFunc(c[set], compareElement)
-	}
-	return c
-}
-
-func (c content) add(set string, pairs []pair, suffix string) {
-	for _, b := range cover(pairs) {
-		c[set] = append(c[set], element{
-			string(b.local.first.AsSlice()) + string(b.remote.first.AsSlice()) + suffix,
-			string(b.local.last.AsSlice()) + string(b.remote.last.AsSlice()) + suffix,
-		})
-	}
-}
-
-func compareElement(a, b element) int { return strings.Compare(a.first, b.first) }
-
-// findTables tells which of our tables are there.
-func findTables(conn *nftables.Conn) (map[string]bool, error) {
-	found := map[string]bool{}
-	list, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	for _, t := range list {
-		found[t.Name] = t.Name == tableName || t.Name == standInName
-	}
-	return found, err
-}
-
-// write replaces a table as a whole, or makes it, in one transaction.
-func write(ctx context.Context, conn *nftables.Conn, name string, rules []chain, want content) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	table := &nftables.Table{Name: name, Family: nftables.TableFamilyINet}
-	conn.AddTable(table) // so that there is one to delete
-	conn.DelTable(table)
-	conn.AddTable(table)
-	for _, set := range sets(table) {
-		if err := addSet(conn, set, want[set.Name]); err != nil {
-			return guardError("write the guard", err)
-		}
-	}
-	for _, c := range rules {
-		addChain(conn, table, c)
-	}
-	if err := conn.Flush(); err != nil {
-		return guardError("write the guard", err)
-	}
-	return nil
-}
-
-// sets are in the order in which the kernel makes them visible: the ways before
-// the pairs, so that no packet is found guarded and without its way.
-func sets(table *nftables.Table) []*nftables.Set {
-	var ways, pairs []*nftables.Set
-	for _, f := range families() {
-		pair := nftables.MustConcatSetType(f.address, f.address)
-		way := nftables.MustConcatSetType(f.address, f.address, nftables.TypeIFName)
-		pairs = append(pairs, &nftables.Set{Table: table, Name: f.pairs, KeyType: pair, Interval: true, Concatenation: true})
-		ways = append(ways, &nftables.Set{Table: table, Name: f.ways, KeyType: way, Interval: true, Concatenation: true})
-	}
-	return append(ways, pairs...)
-}
-
-func addSet(conn *nftables.Conn, set *nftables.Set, elements []element) error {
-	if err := conn.AddSet(set, nil); err != nil {
-		return err
-	}
-	for some := range slices.Chunk(elements, elementsPerMessage) {
-		list := make([]nftables.SetElement, len(some))
-		for i, e := range some {
-			list[i] = nftables.SetElement{Key: []byte(e.first), KeyEnd: []byte(e.last)}
-		}
-		if err := conn.SetAddElements(set, list); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func addChain(conn *nftables.Conn, table *nftables.Table, c chain) {
-	made := &nftables.Chain{Name: c.name, Table: table}
-	if c.hook != nil {
-		made.Hooknum, made.Type, made.Priority = c.hook, nftables.ChainTypeFilter, nftables.ChainPriorityFilter
-	}
-	conn.AddChain(made)
-	for _, r := range c.rules {
-		conn.AddRule(&nftables.Rule{Table: table, Chain: made, Exprs: r.exprs, UserData: comment(r.comment)})
-	}
-}
-
-// matches tells whether our table is what it should be. One that cannot be read
-// is not: writing it anew will show why.
-func matches(conn *nftables.Conn, rules []chain, want content) bool {
-	table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
-	for _, c := range rules {
-		if !matchesChain(conn, table, c) {
-			return false
-		}
-	}
-	for _, set := range sets(table) {
-		got, err := conn.GetSetElements(set)
-		if err != nil {
-			return false
-		}
-		elements := make([]element, len(got))
-		for i, e := range got {
-			elements[i] = element{string(e.Key), string(e.KeyEnd)}
-		}
-		slices.SortFunc(elements, compareElement)
-		if !slices.Equal(elements, want[set.Name]) {
-			return false
-		}
-	}
-	return true
-}
-
-func matchesChain(conn *nftables.Conn, table *nftables.Table, c chain) bool {
-	made, err := conn.ListChain(table, c.name)
-	if err != nil {
-		return false
-	}
-	hooked := made.Hooknum != nil
-	if hooked != (c.hook != nil) || hooked && *made.Hooknum != *c.hook {
-		return false
-	}
-	got, err := conn.GetRules(table, made)
-	return err == nil && slices.EqualFunc(got, c.rules, func(g *nftables.Rule, w rule) bool {
-		text, _ := userdata.GetString(g.UserData, userdata.TypeComment)
-		return text == w.comment
-	})
-}
-
-// remove deletes tables; those that are not there are no error.
-func remove(conn *nftables.Conn, names ...string) error {
-	for _, name := range names {
-		table := &nftables.Table{Name: name, Family: nftables.TableFamilyINet}
-		conn.AddTable(table)
-		conn.DelTable(table)
-	}
-	if err := conn.Flush(); err != nil {
-		return guardError("remove the guard", err)
-	}
-	return nil
-}
+const needsAdmin = "; it needs CAP_NET_ADMIN: run as root or give the unit that capability"
 
 // guardError says what to do about a kernel that refused.
 func guardError(what string, err error) error {
@@ -288,7 +92,7 @@ func guardError(what string, err error) error {
 		do = "; the kernel lacks nftables: `modprobe nf_tables` (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET; " +
 			"sets of address ranges need Linux 5.6)"
 	case errors.Is(err, unix.EPERM):
-		do = "; it needs CAP_NET_ADMIN: run as root or give the unit that capability"
+		do = needsAdmin
 	case errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.ENOBUFS):
 		do = "; the transaction does not fit the socket's buffer: raise net.core.wmem_max to 33554432"
 	}

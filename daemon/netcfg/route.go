@@ -60,6 +60,14 @@ func (n *Net) SetRoutes(ctx context.Context, want Want) error {
 		return err
 	}
 	n.want = want
+	err := n.setRoutes(want)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w%s", err, needsAdmin)
+	}
+	return err
+}
+
+func (n *Net) setRoutes(want Want) error {
 	indexes, missing := n.prepareDevices(want)
 	routes, err := n.routes()
 	if err != nil {

@@ -43,6 +43,11 @@ import (
 // comes before source address translation. A packet on its way from an XFRM
 // interface into its SA passes postrouting a second time, in clear and with the
 // outer device: that is what "rt ipsec" lets through.
+//
+// One thing is not let through: later fragments of IKE over IPv6 between outer
+// addresses that lie inside a pair, on a host without connection tracking. They
+// have no port, and letting fragments in would let anybody complete with one what
+// came through a tunnel.
 const (
 	tableName   = "twinspan"
 	standInName = "twinspan-standin"
