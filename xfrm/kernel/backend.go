@@ -33,6 +33,8 @@ type Backend struct {
 	linking  sync.Mutex // one SetLinks at a time; guards links
 	links    *netlink.Handle
 	listener *listener
+
+	sightings sightings
 }
 
 var _ xfrm.Backend = (*Backend)(nil)

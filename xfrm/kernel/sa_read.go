@@ -138,20 +138,3 @@ func (h heldSA) updatable(sa xfrm.SA) bool {
 	plain := func(e xfrm.Encap) bool { return e == xfrm.Encap{} }
 	return h.sameKeys(sa) && h.Src == sa.Src && h.ReqID == sa.ReqID && h.IfID == sa.IfID && plain(h.Encap) == plain(sa.Encap)
 }
-
-// usage is the SA's counters in the words of package xfrm.
-func (h heldSA) usage() xfrm.Usage {
-	return xfrm.Usage{
-		Bytes: h.stats.bytes, Packets: h.stats.packets,
-		Added: moment(h.stats.added), LastUsed: moment(max(h.lastUsed, h.stats.firstUsed)),
-		ReplayErrors: uint64(h.stats.replay), IntegrityErrs: uint64(h.stats.integrity),
-	}
-}
-
-// moment is a time of the kernel, for which 0 is never.
-func moment(seconds uint64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.Unix(int64(seconds), 0)
-}

@@ -156,14 +156,3 @@ func (b *Backend) eachSA(ctx context.Context, f func(h heldSA)) error {
 		return nil
 	})
 }
-
-// Usage returns the counters of our SAs. Kernels before 6.0 tell when an SA was
-// first used but not when last; there LastUsed is the former.
-func (b *Backend) Usage(ctx context.Context) (map[xfrm.SAID]xfrm.Usage, error) {
-	all := map[xfrm.SAID]xfrm.Usage{}
-	err := b.eachSA(ctx, func(h heldSA) { all[h.ID()] = h.usage() })
-	if err != nil {
-		return nil, fmt.Errorf("read the counters of the SAs: %w", err)
-	}
-	return all, nil
-}
