@@ -64,7 +64,7 @@ const (
 // linux is the machine that the process runs on.
 type linux struct{}
 
-// Lock is in lock.go.
+// Lock takes the network namespace's lock.
 func (linux) Lock() (io.Closer, error) { return lockNamespace() }
 
 // Choose probes the kernel unless the configuration insists on user space.

@@ -29,10 +29,14 @@ func newLedger() *ledger {
 	return &ledger{sas: map[xfrm.SAID]*entry{}, gone: map[string]api.Traffic{}}
 }
 
-// put enters an SA. One of the same name is replaced.
+// put enters an SA. One that is put again goes on counting in the data plane,
+// and here.
 func (l *ledger) put(sa xfrm.SA, tunnel string, now time.Time) {
-	l.drop(sa.ID())
-	l.sas[sa.ID()] = &entry{tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In}
+	e := &entry{tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In}
+	if old := l.sas[sa.ID()]; old != nil {
+		e.usage = old.usage
+	}
+	l.sas[sa.ID()] = e
 }
 
 // drop strikes an SA out and keeps its count.
@@ -77,7 +81,7 @@ func (l *ledger) update(now time.Time, counters map[xfrm.SAID]xfrm.Usage) {
 			continue
 		}
 		if u.Packets < e.usage.Packets || u.Bytes < e.usage.Bytes {
-			l.keep(e) // the SA was put anew and counts from zero
+			l.keep(e) // another SA of the same name: it counts from zero
 		}
 		e.usage = u
 	}

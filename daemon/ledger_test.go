@@ -34,9 +34,12 @@ func TestLedgerIsMonotonic(t *testing.T) {
 	check("one gone")
 	l.update(start, map[xfrm.SAID]xfrm.Usage{out.ID(): {Packets: 1, Bytes: 100}}) // it counts anew
 	want.PacketsOut, want.BytesOut = 6, 600
-	check("put anew behind our back")
+	check("another one of the same name")
 	l.put(out, "a", start)
-	check("put anew")
+	check("put again")
+	l.update(start, map[xfrm.SAID]xfrm.Usage{out.ID(): {Packets: 2, Bytes: 200}})
+	want.PacketsOut, want.BytesOut = 7, 700
+	check("used after it was put again")
 	if lost := l.missing(map[xfrm.SAID]bool{}); len(lost) != 1 || lost[0].SPI != out.SPI || !lost[0].Hard {
 		t.Errorf("missing %+v", lost)
 	}
@@ -60,8 +63,8 @@ func TestLedgerTellsUseOnce(t *testing.T) {
 	if l.waiting() || len(l.used()) != 0 {
 		t.Error("it is told twice")
 	}
-	l.put(sa, "a", start)
-	l.settled(sa.ID())
+	l.put(xfrm.SA{Dir: xfrm.In, SPI: 1001}, "a", start)
+	l.settled(xfrm.SAID{SPI: 1001})
 	l.settled(xfrm.SAID{SPI: 5})
 	l.put(xfrm.SA{Dir: xfrm.Out, SPI: 2000}, "a", start)
 	if l.waiting() {
