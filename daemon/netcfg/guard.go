@@ -15,8 +15,9 @@ import (
 //
 // The kernel switches a table's rules and its sets at slightly different
 // moments, though both are in one transaction, so a table that is rewritten
-// guards nothing for a moment, and packets were seen to slip through. Therefore a second table with the same
-// content stands in while that happens. What fails leaves more guarded, not less.
+// guards nothing for a moment, and packets were seen to slip through. Therefore a
+// second table with the same content stands in while that happens. What fails
+// leaves more guarded, not less.
 func (n *Net) SetGuards(ctx context.Context, guards []Guard) error {
 	if err := checkGuards(guards); err != nil {
 		return err

@@ -164,6 +164,20 @@ func TestKernelESP(t *testing.T) {
 	}
 }
 
+// TestIPv6SwitchedOff: IPv4 works on a host whose administrator wants no other.
+func TestIPv6SwitchedOff(t *testing.T) {
+	ours, peer := wire(t)
+	if err := ours.Sysctl("ipv6/conf/all/disable_ipv6", "1"); err != nil {
+		t.Fatal(err)
+	}
+	g := serve(t, open(t, ours, Options{}))
+	g.from(t, other(t, peer, "192.0.2.9:500"), "192.0.2.1:500", bytesOf(1, 28))
+	receive(t, g.Packets())
+	if err := g.Send(ap("[2001:db8::1]:500"), ap("[2001:db8::9]:500"), bytesOf(1, 28)); err == nil {
+		t.Error("IPv6 was sent")
+	}
+}
+
 // TestDeadPeer: ICMP answers to what was sent change nothing.
 func TestDeadPeer(t *testing.T) {
 	ours, peer := wire(t)
