@@ -104,7 +104,8 @@ func TestPolicyComesBackAsItWasWritten(t *testing.T) {
 
 // What lies in our range of if_ids but is none of our making is no Policy.
 func TestOddRulesAreNoPolicies(t *testing.T) {
-	good := rules(samplePolicy())[0]
+	three := rules(samplePolicy())
+	good := three[0]
 	for name, spoil := range map[string]func(r *rule){
 		"inbound":             func(r *rule) { r.info[atDir] = dirIn },
 		"one port":            func(r *rule) { r.info[32] = 1 },
@@ -120,12 +121,12 @@ func TestOddRulesAreNoPolicies(t *testing.T) {
 		r := good
 		spoil(&r)
 		p, ok := r.policy()
-		if ok && complete(p, map[ruleKey]rule{r.key(): r}) {
+		held := map[ruleKey]rule{three[1].key(): three[1], three[2].key(): three[2], r.key(): r}
+		if ok && complete(p, held) {
 			t.Errorf("%s: read as %+v", name, p)
 		}
 	}
-	two := appendZeros(nil, 0)
-	two = append(two, good.info[:]...)
+	two := append([]byte(nil), good.info[:]...)
 	two = attr(two, attrTmpl, func(b []byte) []byte { return append(append(b, good.tmpl[:]...), good.tmpl[:]...) })
 	if r, whole := decodeRule(two); !whole || !r.odd {
 		t.Errorf("two templates: whole %v, odd %v", whole, r.odd)
