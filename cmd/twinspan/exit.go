@@ -43,8 +43,8 @@ func failed(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrPermission):
-		return exit{exitNotPermitted, fmt.Errorf("%w; call it as root or as a member of the group twinspan", err)}
+	case errors.As(err, &gone) && errors.Is(err, fs.ErrPermission):
+		return exit{exitNotPermitted, fmt.Errorf("the socket %s is not for you; be root or a member of the group twinspan", gone.Socket)}
 	case errors.As(err, &gone):
 		return exit{exitUnreachable, err}
 	case errors.As(err, &told) && told.Code == api.Forbidden:
