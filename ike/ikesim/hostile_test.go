@@ -253,3 +253,42 @@ func TestTranslatorThatOneEndSees(t *testing.T) {
 		})
 	}
 }
+
+// Thirty thousand hostile datagrams from the peer's own address, spoiled copies
+// of what it sent in this conversation and in another: little comes back, no
+// answer is longer than what it answers, and the tunnel stays up.
+func TestHostileRun(t *testing.T) {
+	fromA := func(all []Datagram) []Datagram {
+		return slices.DeleteFunc(slices.Clone(all), func(d Datagram) bool { return d.From != "a" })
+	}
+	other := fromA(messages(t, nil))
+	for seed := range uint64(5) {
+		w, a, b := tunnel(t, 1, nil, nil)
+		var own []Datagram
+		w.OnSend = func(d Datagram) { own = append(own, d) }
+		w.RunUntilUp(time.Second, gz)
+		w.OnSend, w.Quiet, own = nil, true, fromA(own)
+		r := rand.New(rand.NewPCG(seed, 3))
+		in, out := 0, 0
+		for range 6000 {
+			from := [][]Datagram{own, other}[r.IntN(2)]
+			d := from[r.IntN(len(from))]
+			data := mutate(r, d.Data)
+			got := b.inject(d.Remote, d.Local, data)
+			in, out = in+len(data), out+got
+			if got > len(data) {
+				t.Errorf("seed %d: %d bytes of %s are answered with %d", seed, len(data), d.Step, got)
+			}
+		}
+		t.Logf("seed %d: bytes out / bytes in %.3f, %+v", seed, float64(out)/float64(in), b.Engine.Counters())
+		if out > in/10 {
+			t.Errorf("seed %d: %d bytes in, %d out", seed, in, out)
+		}
+		w.Run(time.Minute)
+		w.WantUp(gz)
+		a.WantSAs(2)
+		if c := b.Engine.Counters(); c.Sessions != 1 || c.HalfOpen != 0 {
+			t.Errorf("seed %d: %+v", seed, c)
+		}
+	}
+}

@@ -11,9 +11,9 @@ import (
 	"github.com/twinspan/twinspan/ike/engine"
 )
 
-// crowd is two hosts with n tunnels, each with addresses of its own at a. In
-// groups of its own the tunnels ask for little computing.
-func crowd(t testing.TB, n int) (w *World, a, b *Host) {
+// crowd is two hosts with n tunnels in a group, each with an address of its own
+// at a.
+func crowd(t testing.TB, n int, g ike.Group) (w *World, a, b *Host) {
 	w = New(t, t.Name())
 	a, b = w.Host("a", engine.Options{}), w.Host("b", engine.Options{}, addrB)
 	pa, pb := make([]ike.Peer, n), make([]ike.Peer, n)
@@ -21,10 +21,11 @@ func crowd(t testing.TB, n int) (w *World, a, b *Host) {
 		addr := netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})
 		pa[i], pb[i] = Between(fmt.Sprintf("t%05d", i), addr, addrB, 1)
 		for _, p := range []*ike.Peer{&pa[i], &pb[i]} {
-			p.Proposals = []ike.Proposal{{Cipher: FastIKE.Cipher, KeyBits: 128, Hash: FastIKE.Hash, Group: 31}}
+			p.Proposals = []ike.Proposal{{Cipher: FastIKE.Cipher, KeyBits: 128, Hash: FastIKE.Hash, Group: g}}
 			p.Children[0].ReqID = uint32(1 + i)
 		}
 	}
+	w.CPU = processTime
 	b.Configure(pb...)
 	a.Configure(pa...)
 	return w, a, b
@@ -37,7 +38,7 @@ func TestManyTunnelsAtOnce(t *testing.T) {
 	if testing.Short() {
 		n = 500
 	}
-	w, a, b := crowd(t, n)
+	w, a, b := crowd(t, n, 31)
 	w.Run(time.Duration(n) * 5 * time.Millisecond)
 	for _, h := range []*Host{a, b} {
 		for _, s := range h.Engine.Status() {

@@ -114,7 +114,8 @@ func (w *World) send(from *Host, s ike.Send, step string) {
 		rule = Deliver
 	}
 	arrivals := rule(d)
-	to := w.route[s.Remote.Addr()]
+	source, dest := w.outward(s.Local), w.inward(s.Remote)
+	to := w.route[dest.Addr()]
 	name := "nobody"
 	if to != nil {
 		name = to.Name
@@ -125,9 +126,35 @@ func (w *World) send(from *Host, s ike.Send, step string) {
 	}
 	for _, a := range arrivals {
 		w.After(a.After, func() {
-			to.Step(ike.Packet{Local: s.Remote, Remote: s.Local, Data: slices.Clone(a.Data)})
+			to.Step(ike.Packet{Local: dest, Remote: source, Data: slices.Clone(a.Data)})
 		})
 	}
+}
+
+// translated is how far a translator moves ports.
+const translated = 20000
+
+// Translate puts a translator before a host: it is seen from outside at the
+// public address, and by other ports. The data planes do not know of it.
+func (w *World) Translate(private, public netip.Addr) {
+	w.public[private], w.private[public] = public, private
+}
+
+// outward is what a source address looks like from outside.
+func (w *World) outward(a netip.AddrPort) netip.AddrPort {
+	if public, ok := w.public[a.Addr()]; ok {
+		return netip.AddrPortFrom(public, a.Port()+translated)
+	}
+	return a
+}
+
+// inward is where a destination is. What is sent to a public address and to none
+// of the ports that its translator gave out finds nobody.
+func (w *World) inward(a netip.AddrPort) netip.AddrPort {
+	if private, ok := w.private[a.Addr()]; ok && a.Port() > translated {
+		return netip.AddrPortFrom(private, a.Port()-translated)
+	}
+	return a
 }
 
 // fate marks in the trace what the network did to a datagram.

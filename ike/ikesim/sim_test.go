@@ -197,3 +197,32 @@ func TestFlowTrigger(t *testing.T) {
 		t.Error("the second packet does not get through")
 	}
 }
+
+// Behind a translator both ends move to port 4500 and ESP goes in UDP, to the
+// port that the translator has chosen.
+func TestBehindATranslator(t *testing.T) {
+	private, public := netip.MustParseAddr("192.168.0.9"), addrA
+	w := New(t, t.Name())
+	a, b := w.Host("a", engine.Options{}, private), w.Host("b", engine.Options{}, addrB)
+	w.Translate(private, public)
+	pa, _ := Between(gz, private, addrB, 2)
+	_, pb := Between(gz, public, addrB, 2)
+	pb.RemoteID = ike.AddressID(private)
+	b.Configure(pb)
+	a.Configure(pa)
+	w.RunUntilUp(time.Second, gz)
+	w.WantDatagrams(nine + 3)
+	if got := a.Status(gz).Session.NAT; got != "here" {
+		t.Errorf("a sees a translator %q", got)
+	}
+	if got := b.Status(gz).Session.NAT; got != "there" {
+		t.Errorf("b sees a translator %q", got)
+	}
+	want := netip.AddrPortFrom(public, 4500+translated)
+	if got := b.Status(gz).Pairs[1].Child.Remote; got != want {
+		t.Errorf("b sends ESP to %v, wants %v", got, want)
+	}
+	b.Step(ike.Close{Tunnel: gz})
+	w.Run(time.Second)
+	a.WantSAs(0)
+}

@@ -38,6 +38,9 @@ type World struct {
 	plane time.Time // when the data planes looked at their limits last
 	hosts []*Host
 	route map[netip.Addr]*Host
+	// Of translators: from private addresses to public ones, and back.
+	public, private map[netip.Addr]netip.Addr
+
 	todo  events
 	count int // of datagrams
 	trace []string
@@ -55,7 +58,10 @@ type World struct {
 // New makes an empty world. Chance follows from the seed.
 func New(t testing.TB, seed string) *World {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return &World{t: t, seed: seed, start: start, now: start, route: map[netip.Addr]*Host{}}
+	return &World{
+		t: t, seed: seed, start: start, now: start, route: map[netip.Addr]*Host{},
+		public: map[netip.Addr]netip.Addr{}, private: map[netip.Addr]netip.Addr{},
+	}
 }
 
 // Host adds a host with these addresses; it gets more by what it is configured

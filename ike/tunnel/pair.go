@@ -21,7 +21,7 @@ const (
 
 // pair is one selector pair and the children that stand for it.
 type pair struct {
-	child    ike.Child
+	child    *ike.Child
 	children []ike.ChildSA // newest last: that one is used, the others drain
 	born     time.Time     // of the newest child
 	since    time.Time     // of being up or down

@@ -57,13 +57,13 @@ type Tunnel struct {
 	out []Action  // of the Step that runs
 }
 
-// New is the tunnel of a peer, with nothing standing. rand spreads the retries
-// and never fails.
+// New is the tunnel of a peer, with nothing standing; it keeps p.Children. rand
+// spreads the retries and never fails.
 func New(p ike.Peer, rand io.Reader, now time.Time) *Tunnel {
 	t := &Tunnel{peer: p, rand: rand, desire: desireOf(p.Start), state: ike.Down, since: now}
 	t.pairs = make([]pair, len(p.Children))
-	for i, c := range p.Children {
-		t.pairs[i] = pair{child: c, since: now}
+	for i := range p.Children {
+		t.pairs[i] = pair{child: &p.Children[i], since: now}
 	}
 	return t
 }
@@ -197,7 +197,7 @@ func (t *Tunnel) begin() {
 			continue
 		}
 		p.asked, p.began = true, t.now
-		t.say(Negotiate{Child: p.child, Urgent: p.urgent})
+		t.say(Negotiate{Child: *p.child, Urgent: p.urgent})
 		p.urgent = false
 	}
 }
