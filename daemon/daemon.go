@@ -193,6 +193,8 @@ func (s *service) hear(ctx context.Context, reload <-chan struct{}) error {
 // begin lets the engine loose and says that the daemon is ready.
 func (l *loop) begin(program string) {
 	l.log.Info("twinspand starts", "version", program, "dataplane", string(l.planeIs), "tunnels", len(l.plan.Tunnels))
+	l.tellNotes()
+	l.upkeep = l.now().Add(upkeepTime)
 	for _, w := range l.allWarnings() {
 		l.log.Warn("warning", "reason", w)
 	}

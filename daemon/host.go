@@ -33,6 +33,7 @@ type network interface {
 	SetGuards(ctx context.Context, want []netcfg.Guard) error
 	SetRoutes(ctx context.Context, want netcfg.Want) error
 	Warnings() []string
+	Notes() []string
 	Clear(ctx context.Context) error
 	Close() error
 }

@@ -36,6 +36,7 @@ type loop struct {
 	loaded   time.Time // when plan was put in force
 	warnings []string  // of the start
 	changed  bool      // a tunnel's state, since the last beat
+	upkeep   time.Time // when the host is looked over next
 	stopping bool      // what ends from now on ends because of that
 
 	do    chan func()
@@ -108,6 +109,9 @@ func (l *loop) look() {
 	now := l.now()
 	if l.ledger.waiting() || (len(l.ledger.sas) > 0 && now.Sub(l.ledger.polled) >= pollTime) {
 		l.poll()
+	}
+	if !now.Before(l.upkeep) {
+		l.keepUp()
 	}
 	l.reporter.flush(now)
 	if l.changed {

@@ -31,6 +31,8 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 			if !failed.has(a.Needs) {
 				l.send(a)
 			}
+		case ike.Keepalive:
+			l.keepalive(a)
 		case ike.Compute:
 			l.pool.add(a)
 		case ike.Install:
@@ -82,6 +84,14 @@ func (l *loop) send(a ike.Send) {
 		return
 	}
 	l.reporter.counts["datagrams_out"]++
+}
+
+// keepalive sends the one byte that keeps a translator's mapping (RFC 3948 §4).
+func (l *loop) keepalive(a ike.Keepalive) {
+	if err := l.wire.SendESP(a.Local, a.Remote, []byte{0xff}); err != nil {
+		l.reporter.counts["send_errors"]++
+		l.complain("keepalive failed", ike.MessageOut, slog.String("peer", a.Remote.String()), slog.Any("reason", err))
+	}
 }
 
 func (l *loop) install(sa xfrm.SA) error {

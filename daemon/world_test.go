@@ -37,6 +37,7 @@ type wire struct {
 	packets chan netio.Datagram
 	mu      sync.Mutex
 	sent    [][]byte
+	raw     []string // what left port 4500 without the marker
 	fail    error
 	closed  bool
 }
@@ -83,10 +84,13 @@ func (w *wire) Serve(ctx context.Context, _ func(local, remote netip.AddrPort, p
 	<-ctx.Done()
 	return nil
 }
-func (w *wire) Packets() <-chan netio.Datagram              { return w.packets }
-func (w *wire) SendESP(_, _ netip.AddrPort, _ []byte) error { return errors.New("no ESP here") }
-func (w *wire) Dropped() uint64                             { return 0 }
-func (w *wire) Close() error                                { w.closed = true; return nil }
+func (w *wire) Packets() <-chan netio.Datagram { return w.packets }
+func (w *wire) SendESP(_, remote netip.AddrPort, packet []byte) error {
+	w.raw = append(w.raw, fmt.Sprintf("%x to %v", packet, remote))
+	return nil
+}
+func (w *wire) Dropped() uint64 { return 0 }
+func (w *wire) Close() error    { w.closed = true; return nil }
 
 // machine is a host of make-believe. It writes down what is asked of it.
 type machine struct {
@@ -151,6 +155,7 @@ func (n hostNet) SetRoutes(_ context.Context, want netcfg.Want) error {
 	return nil
 }
 func (n hostNet) Warnings() []string          { return []string{"ip_forward is off"} }
+func (n hostNet) Notes() []string             { return nil }
 func (n hostNet) Clear(context.Context) error { return n.note("clear") }
 func (n hostNet) Close() error                { return nil }
 
