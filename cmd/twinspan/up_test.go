@@ -29,14 +29,15 @@ func TestUpWaits(t *testing.T) {
 		name, file string
 		daemon     *canned
 		utf8       bool
+		wait       string
 		code       int
 	}{
-		{"a line per message", "up.txt", &canned{events: negotiation}, true, exitDone},
-		{"in ASCII", "up-ascii.txt", &canned{events: negotiation}, false, exitDone},
+		{"a line per message", "up.txt", &canned{events: negotiation}, true, "1m", exitDone},
+		{"in ASCII", "up-ascii.txt", &canned{events: negotiation}, false, "1m", exitDone},
 		{"too late, and why", "up-late.txt", &canned{events: append(slices.Clone(negotiation[:2]),
-			api.Event{Kind: "session down", Fault: fault}, api.Event{Kind: "tunnel changed", State: "down", Fault: fault})}, true, exitNotUp},
-		{"too late without a word", "up-silent.txt", &canned{}, true, exitNotUp},
-		{"the daemon stops", "up-gone.txt", &canned{events: negotiation[:1], end: true}, true, exitUnreachable},
+			api.Event{Kind: "session down", Fault: fault}, api.Event{Kind: "tunnel changed", State: "down", Fault: fault})}, true, "500ms", exitNotUp},
+		{"too late without a word", "up-silent.txt", &canned{}, true, "500ms", exitNotUp},
+		{"the daemon stops", "up-gone.txt", &canned{events: negotiation[:1], end: true}, true, "1m", exitUnreachable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.daemon.status.Tunnels = []api.Tunnel{wanted}
@@ -44,7 +45,7 @@ func TestUpWaits(t *testing.T) {
 			if tc.utf8 {
 				s.env = map[string]string{"LANG": "en_US.UTF-8"}
 			}
-			code, out, errs := s.run(t, "up", "TomVPNConn", "--wait=500ms", "--socket", serve(t, tc.daemon))
+			code, out, errs := s.run(t, "up", "TomVPNConn", "--wait="+tc.wait, "--socket", serve(t, tc.daemon))
 			if code != tc.code {
 				t.Errorf("exit %d, want %d", code, tc.code)
 			}
