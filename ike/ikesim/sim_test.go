@@ -164,12 +164,41 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// Twenty pairs come up by twenty quick modes, several and not all at a time: a
+// peer remembers only so many.
 func TestTwentyPairs(t *testing.T) {
-	w, a, b := tunnel(t, 20, nil, nil)
+	w, a, b := two(t)
+	open, most := 0, 0
+	w.OnSend = func(d Datagram) {
+		switch d.Step {
+		case "QM1":
+			open++
+		case "QM3":
+			open--
+		}
+		most = max(most, open)
+	}
+	start(a, b, 20, nil)
 	w.RunUntilUp(time.Second, gz)
 	w.WantDatagrams(6 + 20*3)
 	a.WantSAs(40)
 	b.WantSAs(40)
+	if most < 2 || most > 8 {
+		t.Errorf("%d quick modes went on at once", most)
+	}
+}
+
+func TestTwentyPairsAndOneDatagramIsLost(t *testing.T) {
+	const all = 6 + 20*3
+	for lost := 7; lost <= all; lost++ {
+		w, a, b := tunnel(t, 20, Lose(lost), nil)
+		w.RunUntilUp(5*time.Second, gz)
+		w.Run(time.Minute)
+		w.WantUp(gz)
+		w.WantDatagrams(all + 2)
+		a.WantSAs(40)
+		b.WantSAs(40)
+	}
 }
 
 func TestBothBeginAtOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package ikesim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,15 +9,20 @@ import (
 	"github.com/twinspan/twinspan/ike/suite"
 )
 
-// Every cipher with every hash and every group, in phase 1; the ESP proposal
+// Every cipher with every hash in phase 1, in the groups that are computed
+// quickly; in the others every cipher once and every hash once. The ESP proposal
 // takes another cipher and hash of the table each time, and with every fifth one
 // the group for PFS.
 func TestEverySuite(t *testing.T) {
 	n := 0
 	for _, g := range suite.Groups {
 		t.Run(g.Word, func(t *testing.T) {
-			for _, c := range suite.Ciphers {
-				for _, h := range suite.Hashes {
+			quick := slices.Contains([]ike.Group{1, 2, 31}, g.Group)
+			for i, c := range suite.Ciphers {
+				for k, h := range suite.Hashes {
+					if !quick && i != k {
+						continue
+					}
 					n++
 					oneSuite(t, ike.Proposal{Cipher: c.Cipher, KeyBits: c.KeyBits, Hash: h.Hash, Group: g.Group}, esp(n, g.Group))
 				}
