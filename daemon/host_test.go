@@ -81,7 +81,7 @@ func TestCleanupTakesAllAway(t *testing.T) {
 		t.Error("without a kernel data plane:", err)
 	}
 	locked := newSide(t, &ether{}, west()).machine
-	locked.refuse["lock"] = errors.New("another twinspand runs")
+	locked.refuse("lock", errors.New("another twinspand runs"))
 	if err := cleanup(t.Context(), locked); err == nil {
 		t.Error("it cleaned up under a running daemon")
 	}

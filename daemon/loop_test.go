@@ -101,8 +101,8 @@ func TestStartAndStopGoInOrder(t *testing.T) {
 		if got := w.since(); len(got) != 0 {
 			t.Errorf("the stop did %v, want the guard and the rest to stay", got)
 		}
-		if len(w.guards) != 1 || !w.wire.closed {
-			t.Errorf("guards %v, sockets closed: %v", w.guards, w.wire.closed)
+		if len(w.host().guards) != 1 || !w.wire.closed {
+			t.Errorf("guards %v, sockets closed: %v", w.host().guards, w.wire.closed)
 		}
 		if w.wire.count() == before {
 			t.Error("the peer was not told")
@@ -123,7 +123,7 @@ func TestStartThatFails(t *testing.T) {
 		e := &ether{}
 		w := newSide(t, e, west())
 		broken := errors.New("broken " + word)
-		w.refuse[word] = broken
+		w.refuse(word, broken)
 		err := run(t.Context(), Options{ConfigPath: w.path, Log: discard()}, w.machine)
 		if !errors.Is(err, broken) {
 			t.Errorf("%s: %v", word, err)

@@ -94,7 +94,7 @@ func TestReloadOfTheSameIsNothing(t *testing.T) {
 func TestReloadIsNeverUnguarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _, _ := three(t)
-		old := slices.Clone(w.guards)
+		old := slices.Clone(w.host().guards)
 		o := two()
 		o.tunnels[1].remote = "10.8.0.0/16"
 		write(t, w.path, o.toml())
@@ -105,11 +105,11 @@ func TestReloadIsNeverUnguarded(t *testing.T) {
 		if got := w.since(); !slices.Equal(got, want) {
 			t.Errorf("reloaded as %v\nwant %v", got, want)
 		}
-		if n := len(w.most); n != 3 {
-			t.Errorf("guards %v during the change, want the old two and the new one", w.most)
+		if n := len(w.host().most); n != 3 {
+			t.Errorf("guards %v during the change, want the old two and the new one", w.host().most)
 		}
-		if len(w.guards) != 2 || slices.Equal(w.guards, old) {
-			t.Errorf("guards %v after, %v before", w.guards, old)
+		if len(w.host().guards) != 2 || slices.Equal(w.host().guards, old) {
+			t.Errorf("guards %v after, %v before", w.host().guards, old)
 		}
 	})
 }
@@ -158,18 +158,18 @@ func TestReloadThatTheHostRefusesIsTakenBack(t *testing.T) {
 		o := two()
 		o.tunnels = o.tunnels[:1]
 		write(t, w.path, o.toml())
-		w.refuse["routes"] = errors.New("no such device")
+		w.refuse("routes", errors.New("no such device"))
 		if _, err := w.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "no such device") {
 			t.Fatalf("reload: %v", err)
 		}
-		delete(w.refuse, "routes")
+		w.refuse("routes", nil)
 		if n := len(w.held(t).Policies); n != policies {
 			t.Errorf("%d policies, want the old %d", n, policies)
 		}
 		time.Sleep(time.Minute)
 		w.wantState(t, "shanghai", "up")
-		if len(w.guards) < 2 {
-			t.Errorf("guards %v, want at least the old two", w.guards)
+		if len(w.host().guards) < 2 {
+			t.Errorf("guards %v, want at least the old two", w.host().guards)
 		}
 		if r, err := w.Reload(t.Context()); err != nil || r.Changed != 1 {
 			t.Errorf("once it can: %+v, %v", r, err)
@@ -196,8 +196,8 @@ func TestRemovedTunnelSaysGoodBye(t *testing.T) {
 		if n := len(w.held(t).SAs); n != 2 {
 			t.Errorf("%d SAs, want the two of the other tunnel", n)
 		}
-		if len(w.routes.Routes) != 1 {
-			t.Errorf("routes %v", w.routes.Routes)
+		if len(w.host().routes.Routes) != 1 {
+			t.Errorf("routes %v", w.host().routes.Routes)
 		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/twinspan/twinspan/daemon/netcfg"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/xfrm"
 )
@@ -20,14 +19,14 @@ func TestWhatOthersRemoveComesBack(t *testing.T) {
 		w, x := pair(t, e)
 		time.Sleep(time.Second)
 		before := spis(w.wantState(t, "TomVPNConn", "up"))
-		guards, policies := w.guards, w.held(t).Policies
-		w.guards, w.routes = nil, netcfg.Want{}
+		guards, policies := w.host().guards, w.held(t).Policies
+		w.strip()
 		if err := w.Memory.SetPolicies(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(upkeepTime + beat)
-		if !slices.Equal(w.guards, guards) || len(w.routes.Routes) == 0 {
-			t.Errorf("guards %v, routes %v", w.guards, w.routes)
+		if !slices.Equal(w.host().guards, guards) || len(w.host().routes.Routes) == 0 {
+			t.Errorf("guards %v, routes %v", w.host().guards, w.host().routes)
 		}
 		if got := w.held(t).Policies; !slices.Equal(got, policies) {
 			t.Errorf("policies %v instead of %v", got, policies)

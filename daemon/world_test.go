@@ -95,20 +95,47 @@ func (w *wire) Close() error    { w.closed = true; return nil }
 // machine is a host of make-believe. It writes down what is asked of it.
 type machine struct {
 	*xfrmtest.Memory
-	wire   *wire
-	mu     sync.Mutex
-	diary  []string
+	wire *wire
+
+	mu      sync.Mutex // of what follows: the loop writes it, tests read it
+	diary   []string
+	refused map[string]error // by the diary's word
+	stands  standing
+}
+
+// standing is the network configuration that a machine was given.
+type standing struct {
 	guards []netcfg.Guard
 	most   []netcfg.Guard // that there ever were
 	routes netcfg.Want
-	refuse map[string]error // by the diary's word
+}
+
+// host is what stands now.
+func (m *machine) host() standing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stands
+}
+
+// strip takes it all away, as another program would.
+func (m *machine) strip() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stands.guards, m.stands.routes = nil, netcfg.Want{}
+}
+
+// refuse makes what the diary calls word fail with err, nil for no more.
+func (m *machine) refuse(word string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused[word] = err
 }
 
 func (m *machine) note(word string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.diary = append(m.diary, word)
-	return m.refuse[word]
+	return m.refused[word]
 }
 
 // since forgets the diary and returns it.
@@ -141,9 +168,11 @@ type hostNet struct{ *machine }
 
 func (n hostNet) SetGuards(_ context.Context, want []netcfg.Guard) error {
 	err := n.note("guards")
-	n.guards = want
-	if len(want) > len(n.most) {
-		n.most = want
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stands.guards = want
+	if len(want) > len(n.stands.most) {
+		n.stands.most = want
 	}
 	return err
 }
@@ -151,7 +180,9 @@ func (n hostNet) SetRoutes(_ context.Context, want netcfg.Want) error {
 	if err := n.note("routes"); err != nil {
 		return err
 	}
-	n.routes = want
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stands.routes = want
 	return nil
 }
 func (n hostNet) Warnings() []string          { return []string{"ip_forward is off"} }
@@ -223,7 +254,7 @@ func write(t *testing.T, path, text string) {
 func newSide(t *testing.T, e *ether, o office) *side {
 	t.Helper()
 	s := &side{
-		machine: &machine{Memory: xfrmtest.NewMemory(), wire: e.plug(o.address), refuse: map[string]error{}},
+		machine: &machine{Memory: xfrmtest.NewMemory(), wire: e.plug(o.address), refused: map[string]error{}},
 		path:    filepath.Join(t.TempDir(), "twinspan.toml"),
 		log:     &bytes.Buffer{},
 		end:     make(chan error, 1),
