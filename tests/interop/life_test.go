@@ -177,15 +177,34 @@ func TestACrashLetsNothingOut(t *testing.T) {
 	}
 }
 
-// An orderly stop tells the peer, and leaves the guard too.
+// An orderly stop tells the peer, and leaves the guard too. Only when that is
+// taken away as well does clear text show: so it was the guard that held it.
 func TestAStopLetsNothingOut(t *testing.T) {
 	m, _ := established(t, startTwin)
 	ctx, cancel := context.WithTimeout(t.Context(), netns.Patience(30*time.Second))
 	defer cancel()
-	capture := m.watch(t)
-	if err := m.ours.(*twinSide).daemon.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	m.gone(ctx, t, m.theirs)
-	m.silent(ctx, t, capture)
+	daemon := m.ours.(*twinSide).daemon
+	t.Run("the guard stays", func(t *testing.T) {
+		capture := m.watch(t)
+		if err := daemon.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		m.gone(ctx, t, m.theirs)
+		m.silent(ctx, t, capture)
+	})
+	t.Run("cleanup takes it away", func(t *testing.T) {
+		if err := daemon.Cleanup(ctx); err != nil {
+			t.Fatal(err)
+		}
+		capture, err := m.bed.Internet.Capture(m.bed.Sites.VPC.Networks()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.ping(ctx); !errors.Is(err, netns.ErrLost) {
+			t.Errorf("ping without a tunnel: %v", err)
+		}
+		if tally, err := capture.Stop(); err != nil || tally.Clear == 0 {
+			t.Errorf("seen outside: %v (%v), want clear text", tally, err)
+		}
+	})
 }

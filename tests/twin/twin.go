@@ -107,6 +107,12 @@ func (d *Daemon) Start(ctx context.Context) error {
 	})
 }
 
+// Cleanup takes what a stopped daemon left on its host off it.
+func (d *Daemon) Cleanup(ctx context.Context) error {
+	_, err := d.space.Run(ctx, filepath.Join(d.bin, "twinspand"), "--cleanup")
+	return err
+}
+
 // Command runs twinspan and returns what it wrote to its standard output. The
 // error holds what it wrote to the other.
 func (d *Daemon) Command(ctx context.Context, args ...string) (string, error) {
