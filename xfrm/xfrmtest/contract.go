@@ -210,36 +210,41 @@ func (g *bench) passes(from, to *Side, p Inner) {
 // the packet that passes after it.
 func (g *bench) refused(from *Side, p Inner) { _ = from.Send(p) }
 
-func (g *bench) next(s *Side) (Inner, bool) {
-	for waited := time.Duration(0); waited < patience; waited += tick {
-		select {
-		case p := <-s.Inbox:
-			return p, true
-		default:
-			s.wait(tick)
-		}
-	}
-	return Inner{}, false
-}
+func (g *bench) next(s *Side) (Inner, bool) { return await(s, s.Inbox) }
 
 // event waits for an event that is wanted and passes over others.
 func (g *bench) event(s *Side, what string, want func(xfrm.Event) bool) xfrm.Event {
 	g.Helper()
-	for waited := time.Duration(0); waited < patience; waited += tick {
-		select {
-		case e, ok := <-s.Events():
-			if !ok {
-				g.Fatalf("the events ended before %s", what)
-			}
-			if want(e) {
-				return e
-			}
-		default:
-			s.wait(tick)
+	for {
+		e, ok := await(s, s.Events())
+		if !ok {
+			g.Fatalf("no event: %s", what)
+		}
+		if want(e) {
+			return e
 		}
 	}
-	g.Fatalf("no event: %s", what)
-	return nil
+}
+
+// await waits for something to come, in the side's own time; false when
+// patience ends first, or the channel.
+func await[T any](s *Side, from <-chan T) (got T, ok bool) {
+	if s.Wait == nil {
+		select {
+		case got, ok = <-from:
+		case <-time.After(patience):
+		}
+		return got, ok
+	}
+	for waited := time.Duration(0); waited < patience; waited += tick {
+		select {
+		case got, ok = <-from:
+			return got, ok
+		default:
+			s.Wait(tick)
+		}
+	}
+	return got, false
 }
 
 // seen takes the events that are there now.

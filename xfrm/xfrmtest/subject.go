@@ -64,6 +64,9 @@ type Side struct {
 	// Inbox delivers what came out of this side's links for the networks
 	// behind it, after all checks of the data plane.
 	Inbox <-chan Inner
+	// Inside does f on a thread in the side's network namespace, and what f
+	// starts is there too. Nil when the side is in none.
+	Inside func(f func() error) error
 	// Wait lets time pass. Nil is time.Sleep.
 	Wait func(d time.Duration)
 }

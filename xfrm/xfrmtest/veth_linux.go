@@ -50,7 +50,7 @@ func Veth(t testing.TB, open func(t testing.TB, outer netip.Addr) xfrm.Backend) 
 		side.Outer, side.Outer6 = netip.MustParseAddr(vethAddrs[i][0]), netip.MustParseAddr(vethAddrs[i][1])
 		site.do(t, func() error { return site.setUp(vethAddrs[i], own, own6) })
 		hosts := openHosts(t, site)
-		side.Inbox, side.Send, side.Route = hosts.inbox, hosts.send, site.route
+		side.Inbox, side.Send, side.Route, side.Inside = hosts.inbox, hosts.send, site.route, site.run
 		site.do(t, func() error {
 			side.Backend = inside{open(t, side.Outer), site}
 			return nil
