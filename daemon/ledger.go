@@ -23,6 +23,7 @@ type entry struct {
 	added   time.Time
 	usage   xfrm.Usage
 	pending bool // an inbound SA whose quick mode is not done yet
+	grown   bool // the peer has sent on this inbound SA since it was last told
 }
 
 func newLedger() *ledger {
@@ -83,16 +84,17 @@ func (l *ledger) update(now time.Time, counters map[xfrm.SAID]xfrm.Usage) {
 		if u.Packets < e.usage.Packets || u.Bytes < e.usage.Bytes {
 			l.keep(e) // another SA of the same name: it counts from zero
 		}
+		e.grown = e.grown || e.dir == xfrm.In && u.Packets > e.usage.Packets
 		e.usage = u
 	}
 }
 
-// used returns, once, the SAs that were used before their quick mode is done.
+// used returns the inbound SAs that the peer has sent on since the last call.
 func (l *ledger) used() []ike.Used {
 	var used []ike.Used
 	for id, e := range l.sas {
-		if e.pending && e.usage.Packets > 0 {
-			e.pending = false
+		if e.grown {
+			e.pending, e.grown = false, false
 			used = append(used, ike.Used{SPI: id.SPI})
 		}
 	}

@@ -217,8 +217,9 @@ type Acquired struct {
 	Packet xfrm.Selector
 }
 
-// Used says that authenticated ESP came in on an SPI of ours: an implicit
-// third message of its quick mode.
+// Used says that authenticated ESP came in on an SPI of ours since it was last
+// said: an implicit third message of its quick mode, or a sign of life of a
+// child in doubt.
 type Used struct{ SPI uint32 }
 
 // Negotiate asks a session for a quick mode. Urgent ones, those with traffic

@@ -25,12 +25,14 @@ const (
 	PeerDeleted                   // the peer deleted the SA that it names SPI; engine only
 	Refused                       // we refused what the peer offered, or ignored what it sent; Fault
 	TunnelChanged                 // a tunnel's State changed; State, Fault
+	PeerRestarted                 // the peer says that it holds nothing else of ours (INITIAL-CONTACT)
 )
 
 var kinds = [...]string{
 	MessageIn: "message in", MessageOut: "message out", Resent: "resent", SessionUp: "session up",
 	SessionDown: "session down", ChildUp: "child up", ChildFailed: "child failed", ChildDown: "child down",
 	PeerDeleted: "peer deleted", Refused: "refused", TunnelChanged: "tunnel changed",
+	PeerRestarted: "peer restarted",
 }
 
 func (k Kind) String() string {

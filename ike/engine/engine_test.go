@@ -243,6 +243,30 @@ func TestUsedFindsTheSessionThatNegotiates(t *testing.T) {
 	b.wantLast(f, "nothing")
 }
 
+// A peer that says it holds nothing else of ours knows the older session no
+// more; a child that it uses all the same stays.
+func TestPeerThatBeganAnew(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 2)}})
+	b.first(7, there)
+	old := b.fakes[0]
+	b.upNow(old, "a")
+	b.childUp(old, child(0, 0x300, 0x1300))
+	b.childUp(old, child(1, 0x301, 0x1301))
+	b.first(8, there)
+	b.upNow(b.fakes[1], "a")
+	b.say(b.fakes[1], ike.Report{Kind: ike.PeerRestarted})
+	if n := b.Counters().Sessions; n != 1 {
+		t.Errorf("%d sessions are kept", n)
+	}
+	b.tell(ike.Used{SPI: 0x300})
+	b.now = b.now.Add(time.Minute)
+	b.tell(ike.Tick{})
+	if b.sas[0x300] == nil || b.sas[0x301] != nil {
+		t.Errorf("the child in use stands: %v, the silent one: %v", b.sas[0x300] != nil, b.sas[0x301] != nil)
+	}
+}
+
 func TestComputedFindsItsSessionOnce(t *testing.T) {
 	b := newBench(t, Options{})
 	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})

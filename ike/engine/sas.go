@@ -107,11 +107,15 @@ func (e *Engine) failed(in ike.Failed) {
 	}
 }
 
-// used tells the session that negotiates an inbound SA that the peer sends on
-// it. Once the SA is the tunnel's there is nothing to learn from it.
+// used tells the session that negotiates an inbound SA, or the tunnel that owns
+// it, that the peer sends on it.
 func (e *Engine) used(in ike.Used) {
 	for st := e.sas[in.SPI]; st != nil; st = st.next {
-		if st.session != nil && st.dst == st.session.addrs.local {
+		switch {
+		case st.member != nil && st.dst == st.member.Peer().Local:
+			e.tell(st.member, tunnel.Used{SPI: in.SPI})
+			return
+		case st.session != nil && st.dst == st.session.addrs.local:
 			e.drive(st.session, in)
 			return
 		}

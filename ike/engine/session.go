@@ -109,6 +109,8 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.childFailed(s, r, ends)
 	case ike.PeerDeleted:
 		e.tellLater(s.member, tunnel.PeerDeleted{SPI: r.SPI})
+	case ike.PeerRestarted:
+		e.later(func() { e.peerRestarted(s) })
 	}
 	if r.Kind == ike.Refused || s.member == nil {
 		e.note(r)
@@ -165,6 +167,20 @@ func (e *Engine) crowded(m *member) {
 	if len(up) > mostSessions {
 		e.discard(up[0], &ike.Fault{Cause: ike.CauseLimit, Text: "newer sessions with the peer stand"})
 	}
+}
+
+// peerRestarted ends the tunnel's other established sessions, which the peer
+// does not know any more, and puts its children in doubt.
+func (e *Engine) peerRestarted(s *session) {
+	if s.dead || s.member == nil {
+		return
+	}
+	for _, other := range slices.Clone(s.member.sessions) {
+		if other != s && other.established() {
+			e.discard(other, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer began anew"})
+		}
+	}
+	e.tell(s.member, tunnel.Restarted{})
 }
 
 // sessionDown forgets a session. The pairs that it was asked for and has not

@@ -59,6 +59,13 @@ type Expired struct {
 // Acquired says that a packet asked for the pair with this ReqID.
 type Acquired struct{ ReqID uint32 }
 
+// Restarted says that the peer has begun anew and holds, by its own words,
+// nothing of ours but the session that says so.
+type Restarted struct{}
+
+// Used says that the peer sends on the inbound SA with this SPI.
+type Used struct{ SPI uint32 }
+
 // Noted gives the tunnel a fault to show: the peer tried to reach us and could
 // not.
 type Noted struct{ Fault *ike.Fault }
@@ -75,6 +82,8 @@ func (InstallFailed) input() {}
 func (Expired) input()       {}
 func (Acquired) input()      {}
 func (Noted) input()         {}
+func (Restarted) input()     {}
+func (Used) input()          {}
 
 // Action is what to do, in order.
 type Action interface{ action() }

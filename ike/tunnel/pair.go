@@ -49,6 +49,7 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 	p.children = append(p.children, c)
 	p.born = t.now
 	t.carrier.try = 0
+	t.replaceDoubted(p)
 	if c.Initiator {
 		t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: c.Sel, Initiator: true})
 		p.asked = false
@@ -164,6 +165,7 @@ func (t *Tunnel) lose(p *pair, i int, why *ike.Fault) {
 // down forgets a child and reports it.
 func (t *Tunnel) down(p *pair, i int, why *ike.Fault) {
 	c := p.children[i]
+	delete(t.doubts, c.SPIIn)
 	p.children = append(p.children[:i:i], p.children[i+1:]...)
 	if len(p.children) == 0 {
 		p.since = t.now

@@ -52,6 +52,7 @@ type Tunnel struct {
 	since   time.Time
 	fault   *ike.Fault
 	history history
+	doubts  map[uint32]time.Time // until when a child, by its SPIIn, must show that it lives
 
 	now time.Time // of the Step that runs
 	out []Action  // of the Step that runs
@@ -101,6 +102,12 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.acquired(in.ReqID)
 	case Noted:
 		t.noted(in.Fault)
+	case Restarted:
+		t.doubtAll()
+	case Used:
+		delete(t.doubts, in.SPI)
+	case Tick:
+		t.dropDoubted()
 	}
 	t.begin()
 	t.judge()
@@ -224,6 +231,11 @@ func (t *Tunnel) Wake() (time.Time, bool) {
 	found := false
 	for i := range t.pairs {
 		if at, ok := t.due(&t.pairs[i]); ok && (!found || at.Before(first)) {
+			first, found = at, true
+		}
+	}
+	for _, at := range t.doubts {
+		if !found || at.Before(first) {
 			first, found = at, true
 		}
 	}
