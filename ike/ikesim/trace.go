@@ -20,6 +20,8 @@ func describe(r ike.Report) string {
 		line = fmt.Sprintf("child up %v, %v, %s", r.Child.Sel, r.Child.Proposal, role(r.Child.Initiator))
 	case ike.ChildDown:
 		line = fmt.Sprintf("child down %v", r.Child.Sel)
+	case ike.PeerRestarted:
+		line = "the peer says that it began anew"
 	case ike.SessionDown, ike.ChildFailed, ike.Refused:
 		line = r.Kind.String()
 		if r.Kind == ike.ChildFailed {

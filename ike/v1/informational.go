@@ -180,6 +180,8 @@ func (s *Session) takeNotify(m message, body []byte) {
 	}
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: n.Type.String(), Bytes: len(m.raw)})
 	switch {
+	case n.Type == isakmp.InitialContact && s.state == established:
+		s.report(ike.Report{Kind: ike.PeerRestarted})
 	case !n.Type.IsError():
 	case s.state != established:
 		s.down(s.mainNotified(n.Type))

@@ -478,6 +478,11 @@ func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) 
 	s.iv = next
 	s.sendMainRaw("MM6", data)
 	s.establish(o.get(isakmp.ID))
+	for _, body := range isakmp.All(o.chain, isakmp.Notify) {
+		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.InitialContact {
+			s.report(ike.Report{Kind: ike.PeerRestarted})
+		}
+	}
 }
 
 // takeResponderID takes message 6: phase 1 stands.

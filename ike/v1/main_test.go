@@ -480,6 +480,9 @@ func TestInitialContact(t *testing.T) {
 			if found != contact {
 				t.Errorf("INITIAL-CONTACT sent: %v", found)
 			}
+			if heard := p.b.has(ike.PeerRestarted) != nil; heard != contact {
+				t.Errorf("INITIAL-CONTACT heard: %v", heard)
+			}
 		})
 	}
 }
