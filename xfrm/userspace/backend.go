@@ -97,12 +97,7 @@ const askAgain = 5 * time.Second
 // New opens the raw sockets for ESP, in the network namespace of the calling
 // thread. It needs CAP_NET_RAW, and CAP_NET_ADMIN for SetLinks.
 func New(w Wire) (*Backend, error) {
-	b := &Backend{
-		wire: w, now: time.Now,
-		sas: map[xfrm.SAID]*assoc{}, pairs: map[pairID]*pair{}, gates: map[uint32]*gate{},
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	b.events.out = make(chan xfrm.Event, eventRoom)
+	b := newBackend(w)
 	if err := b.sockets.open(); err != nil {
 		return nil, err
 	}
@@ -111,6 +106,17 @@ func New(w Wire) (*Backend, error) {
 	}
 	b.tasks.Go(b.keepTime)
 	return b, nil
+}
+
+// newBackend is a Backend without sockets and without anybody who keeps time.
+func newBackend(w Wire) *Backend {
+	b := &Backend{
+		wire: w, now: time.Now,
+		sas: map[xfrm.SAID]*assoc{}, pairs: map[pairID]*pair{}, gates: map[uint32]*gate{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	b.events.out = make(chan xfrm.Event, eventRoom)
+	return b
 }
 
 // Events implements xfrm.Backend.

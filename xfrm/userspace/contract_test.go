@@ -14,13 +14,17 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	xfrmtest.Contract(t, func(t *testing.T) xfrmtest.Subject { return openPair(t) })
+	xfrmtest.Contract(t, func(t *testing.T) xfrmtest.Subject {
+		s, _ := openPair(t)
+		return s
+	})
 }
 
-// openPair makes two backends in two namespaces joined by a veth pair.
-func openPair(t testing.TB) xfrmtest.Subject {
+// openPair makes two backends in two namespaces joined by a veth pair. The
+// backends themselves come beside, A's first.
+func openPair(t testing.TB) (s xfrmtest.Subject, own []*Backend) {
 	t.Helper()
-	return xfrmtest.Veth(t, func(t testing.TB, outer netip.Addr) xfrm.Backend {
+	s = xfrmtest.Veth(t, func(t testing.TB, outer netip.Addr) xfrm.Backend {
 		if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
 			t.Skipf("this machine has no TUN device: %v", err)
 		}
@@ -30,8 +34,10 @@ func openPair(t testing.TB) xfrmtest.Subject {
 			t.Fatal(err)
 		}
 		go w.serve(b)
+		own = append(own, b)
 		return b
 	})
+	return s, own
 }
 
 // wire is the socket on port 4500, without IKE.

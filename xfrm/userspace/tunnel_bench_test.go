@@ -107,7 +107,8 @@ func BenchmarkTunnel(b *testing.B) {
 		{"aes128-sha1-in-udp", plain, xfrm.Encap{SrcPort: xfrm.PortNATT, DstPort: xfrm.PortNATT}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := openTunnel(b, c.suite, c.encap)
+			s, _ := openPair(b)
+			connect(b, s, c.suite, c.encap)
 			b.SetBytes(bulkChunk)
 			b.ResetTimer()
 			before := cpuTime(b)
@@ -117,9 +118,10 @@ func BenchmarkTunnel(b *testing.B) {
 	}
 }
 
-// openTunnel makes a tunnel between the networks of hostA and hostB.
-func openTunnel(tb testing.TB, suite xfrm.Suite, encap xfrm.Encap) xfrmtest.Subject {
-	s, ctx := openPair(tb), context.Background()
+// connect makes a tunnel between the networks of hostA and hostB.
+func connect(tb testing.TB, s xfrmtest.Subject, suite xfrm.Suite, encap xfrm.Encap) {
+	tb.Helper()
+	ctx := context.Background()
 	sel := xfrm.Selector{Local: netip.PrefixFrom(hostA, 24).Masked(), Remote: netip.PrefixFrom(hostB, 24).Masked()}
 	there := testSA(suite)
 	there.Src, there.Dst, there.Encap = s.A.Outer, s.B.Outer, encap
@@ -138,7 +140,6 @@ func openTunnel(tb testing.TB, suite xfrm.Suite, encap xfrm.Encap) xfrmtest.Subj
 		check(tb, side.PutSA(ctx, in))
 		check(tb, side.PutSA(ctx, out))
 	}
-	return s
 }
 
 func check(tb testing.TB, err error) {
