@@ -2,18 +2,11 @@ package v1
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"encoding/binary"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
 )
-
-// proves compares HASH(3), the only payload that counts in QM3.
-func proves(o opened, proof []byte) bool {
-	return len(o.chain) > 0 && o.chain[0].Type == isakmp.Hash &&
-		subtle.ConstantTimeCompare(o.chain[0].Body, proof) == 1
-}
 
 // maxNotified bounds the error notifications that go out in clear.
 const maxNotified = 3
@@ -151,26 +144,6 @@ func (s *Session) takeHint(m message) {
 	s.refuse(m.Exchange, n.Type.String(), s.hint)
 }
 
-// mainNotified explains an error that the peer sent during main mode.
-func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
-	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + t.String(), Advice: "look at the peer's log"}
-	switch {
-	case t == isakmp.NoProposalChosen:
-		f.Cause, f.Ours = ike.CauseProposal, listWords(s.peer.Proposals)
-		f.Text = "the peer accepts none of our IKE proposals (it sent NO-PROPOSAL-CHOSEN)"
-		f.Advice = "give [ike] the encryption, integrity and dh_group that the peer has"
-	case t == isakmp.InvalidID:
-		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
-		f.Text = "the peer knows nobody of our identity (it sent INVALID-ID-INFORMATION)"
-		f.Advice = "write the local_identity that the peer expects in [ike]"
-	case s.state == wantResponderID:
-		f.Cause = ike.CauseAuth
-		f.Text = "the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ"
-		f.Advice = "write the same pre_shared_key on both sides"
-	}
-	return f
-}
-
 // takeNotify takes an authenticated notification.
 func (s *Session) takeNotify(m message, body []byte) {
 	n, err := isakmp.ParseNotify(body)
@@ -206,22 +179,6 @@ func (s *Session) quickRefused(m message, n isakmp.Notification) {
 		}
 	}
 	s.refuse(m.Exchange, n.Type.String(), &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + n.Type.String()})
-}
-
-// quickNotified explains an error that the peer sent in answer to a quick mode.
-func quickNotified(q *quick, t isakmp.NotifyType) *ike.Fault {
-	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer refused the quick mode with " + t.String(), Advice: "look at the peer's log"}
-	switch t {
-	case isakmp.NoProposalChosen:
-		f.Cause, f.Ours = ike.CauseProposal, listWords(q.child.Proposals)
-		f.Text = "the peer accepts none of our IPsec proposals (it sent NO-PROPOSAL-CHOSEN)"
-		f.Advice = "give [ipsec] the encryption, integrity and pfs that the peer has"
-	case isakmp.InvalidID:
-		f.Cause, f.Ours = ike.CauseSelectors, q.child.Sel.String()
-		f.Text = "the peer does not have this pair of networks (it sent INVALID-ID-INFORMATION)"
-		f.Advice = "give both sides the same networks"
-	}
-	return f
 }
 
 // takeDelete takes an authenticated deletion. Children survive that of their

@@ -128,7 +128,7 @@ func (p *pair) start() {
 	p.step(p.a, ike.Negotiate{Child: p.a.s.peer.Children[0]})
 }
 
-// tick lets time pass, in the order in which the ends want to be woken.
+// run lets time pass, in the order in which the ends want to be woken.
 func (p *pair) run(d time.Duration) {
 	p.t.Helper()
 	for end := p.now.Add(d); ; {

@@ -1,15 +1,12 @@
 package v1
 
 import (
-	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
 	"github.com/twinspan/twinspan/ike/suite"
-	"github.com/twinspan/twinspan/xfrm"
 )
 
 // defaultLife holds where a peer offers no lifetime in seconds (RFC 2407 §4.5).
@@ -36,67 +33,6 @@ func (c choice) answer(spi []byte) isakmp.SecurityAssociation {
 		Number: c.number, Protocol: c.protocol, SPI: spi, Transforms: []isakmp.Transform{c.transform},
 	}}}
 }
-
-// offerIKE is the offer of phase 1: one proposal with a transform for each of
-// the peer's proposals, since IKEv1 has one algorithm of each kind in each.
-func offerIKE(p ike.Peer) isakmp.SecurityAssociation {
-	list := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtoISAKMP}
-	for i, prop := range p.Proposals {
-		c, _ := suite.CipherOf(prop.Cipher, prop.KeyBits)
-		h, _ := suite.HashOf(prop.Hash)
-		attributes := []isakmp.Attribute{{Type: isakmp.AttrCipher, Value: uint64(c.Phase1)}}
-		if prop.KeyBits != 0 {
-			attributes = append(attributes, isakmp.Attribute{Type: isakmp.AttrKeyLength, Value: uint64(prop.KeyBits)})
-		}
-		attributes = append(attributes,
-			isakmp.Attribute{Type: isakmp.AttrHash, Value: uint64(h.Phase1)},
-			isakmp.Attribute{Type: isakmp.AttrGroup, Value: uint64(prop.Group)},
-			isakmp.Attribute{Type: isakmp.AttrAuth, Value: isakmp.AuthPSK},
-			isakmp.Attribute{Type: isakmp.AttrLifeType, Value: isakmp.LifeSeconds},
-			isakmp.Attribute{Type: isakmp.AttrLife, Value: seconds(p.Lifetime)})
-		list.Transforms = append(list.Transforms, isakmp.Transform{Number: uint8(i + 1), ID: isakmp.KeyIKE, Attributes: attributes})
-	}
-	return isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{list}}
-}
-
-// offerESP is the offer of a quick mode.
-func offerESP(child ike.Child, spi uint32, encap uint64) isakmp.SecurityAssociation {
-	list := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtoESP, SPI: binary.BigEndian.AppendUint32(nil, spi)}
-	for i, prop := range child.Proposals {
-		c, _ := suite.CipherOf(prop.Cipher, prop.KeyBits)
-		h, _ := suite.HashOf(prop.Hash)
-		var attributes []isakmp.Attribute
-		if prop.KeyBits != 0 {
-			attributes = append(attributes, isakmp.Attribute{Type: isakmp.ESPKeyLength, Value: uint64(prop.KeyBits)})
-		}
-		attributes = append(attributes,
-			isakmp.Attribute{Type: isakmp.ESPAuth, Value: uint64(h.ESP)},
-			isakmp.Attribute{Type: isakmp.ESPEncap, Value: encap})
-		if prop.Group != 0 {
-			attributes = append(attributes, isakmp.Attribute{Type: isakmp.ESPGroup, Value: uint64(prop.Group)})
-		}
-		attributes = append(attributes, lifeAttributes(child.Lifetime)...)
-		list.Transforms = append(list.Transforms, isakmp.Transform{Number: uint8(i + 1), ID: c.ESP, Attributes: attributes})
-	}
-	return isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{list}}
-}
-
-// lifeAttributes are a lifetime as phase 2 writes it: each type before its
-// duration (RFC 2407 §4.5).
-func lifeAttributes(l ike.Lifetime) []isakmp.Attribute {
-	list := []isakmp.Attribute{
-		{Type: isakmp.ESPLifeType, Value: isakmp.LifeSeconds},
-		{Type: isakmp.ESPLife, Value: seconds(l)},
-	}
-	if l.KB != 0 {
-		list = append(list,
-			isakmp.Attribute{Type: isakmp.ESPLifeType, Value: isakmp.LifeKB},
-			isakmp.Attribute{Type: isakmp.ESPLife, Value: l.KB})
-	}
-	return list
-}
-
-func seconds(l ike.Lifetime) uint64 { return uint64(l.Time / time.Second) }
 
 // offered is a transform as we understand it. What is not understood stands in
 // words only.
@@ -296,101 +232,4 @@ func checkIKEChoice(p ike.Peer, sa isakmp.SecurityAssociation) (choice, *ike.Fau
 		}
 	}
 	return choice{}, notOffered(p.Proposals, theirs)
-}
-
-// notOffered explains an answer that is none of what we offered.
-func notOffered(ours []ike.Proposal, theirs []candidate) *ike.Fault {
-	return &ike.Fault{
-		Cause: ike.CauseProposal, Text: "the peer chose what we did not offer",
-		Ours: listWords(ours), Theirs: listTheirs(theirs),
-	}
-}
-
-// noneInCommon explains an offer that has nothing for us, and names the nearest
-// thing to change.
-func noneInCommon(what, table string, ours []ike.Proposal, theirs []candidate) *ike.Fault {
-	return &ike.Fault{
-		Cause:  ike.CauseProposal,
-		Text:   "no " + what + " proposal in common",
-		Ours:   listWords(ours),
-		Theirs: listTheirs(theirs),
-		Advice: adviceFor(table, ours, theirs),
-	}
-}
-
-func listWords(list []ike.Proposal) string {
-	var all []string
-	for _, p := range list {
-		all = append(all, strings.ReplaceAll(words(p), ", ", "/"))
-	}
-	return strings.Join(all, ", ")
-}
-
-// shown bounds how many of a peer's transforms a line repeats.
-const shown = 5
-
-func listTheirs(theirs []candidate) string {
-	var all []string
-	for i, c := range theirs {
-		if i == shown {
-			all = append(all, fmt.Sprintf("and %d more", len(theirs)-shown))
-			break
-		}
-		all = append(all, strings.Join(c.words, "/"))
-	}
-	return strings.Join(all, ", ")
-}
-
-// adviceFor finds the pair of proposals that differ least, and says what to
-// write in ours.
-func adviceFor(table string, ours []ike.Proposal, theirs []candidate) string {
-	best, advice := 4, ""
-	for _, o := range ours {
-		for _, c := range theirs {
-			if c.unknown {
-				continue
-			}
-			if changes := changesTo(o, c.offered.proposal, table); len(changes) < best {
-				best, advice = len(changes), "write "+strings.Join(changes, " and ")+" in the tunnel's ["+table+"], or change the peer"
-			}
-		}
-	}
-	return advice
-}
-
-func changesTo(ours, theirs ike.Proposal, table string) []string {
-	var changes []string
-	if ours.Cipher != theirs.Cipher || ours.KeyBits != theirs.KeyBits {
-		c, _ := suite.CipherOf(theirs.Cipher, theirs.KeyBits)
-		changes = append(changes, fmt.Sprintf("encryption = %q", c.Word))
-	}
-	if ours.Hash != theirs.Hash {
-		h, _ := suite.HashOf(theirs.Hash)
-		changes = append(changes, fmt.Sprintf("integrity = %q", h.Word))
-	}
-	if ours.Group != theirs.Group {
-		changes = append(changes, groupChange(theirs.Group, table))
-	}
-	return changes
-}
-
-func groupChange(g ike.Group, table string) string {
-	row, ok := suite.GroupOf(g)
-	switch {
-	case table == "ike":
-		return fmt.Sprintf("dh_group = %q", row.Word)
-	case !ok:
-		return `pfs = "disable"`
-	}
-	return fmt.Sprintf("pfs = %q", "DH-"+row.Word)
-}
-
-// validSPI reads the SPI that a peer chose for its inbound SA: four bytes and
-// none of the reserved numbers (RFC 4303 §2.1).
-func validSPI(b []byte) (uint32, bool) {
-	if len(b) != 4 {
-		return 0, false
-	}
-	spi := binary.BigEndian.Uint32(b)
-	return spi, spi >= xfrm.MinSPI
 }

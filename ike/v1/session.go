@@ -195,27 +195,6 @@ func (s *Session) tick() {
 	}
 }
 
-// noAnswer explains a main mode that ran out of time.
-func (s *Session) noAnswer() *ike.Fault {
-	if s.hint != nil {
-		return s.hint
-	}
-	f := &ike.Fault{
-		Cause:  ike.CauseTimeout,
-		Text:   s.remote.String() + " does not answer",
-		Advice: "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions",
-	}
-	if step, ok := steps[s.state]; ok {
-		f.Text += ": " + step + " did not come"
-	}
-	if s.state == wantResponderID || s.state == wantInitiatorID {
-		f.Cause = ike.CauseAuth
-		f.Text = s.remote.String() + " stopped at authentication"
-		f.Advice = "compare pre_shared_key and the identities on both sides"
-	}
-	return f
-}
-
 // do appends an action.
 func (s *Session) do(a ike.Action) { s.out = append(s.out, a) }
 

@@ -1,6 +1,8 @@
 package v1
 
 import (
+	"crypto/subtle"
+
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
 	"github.com/twinspan/twinspan/ike/isakmp"
@@ -146,23 +148,6 @@ func (s *Session) chooseESP(q *quick, p proposed) *refusal {
 	return nil
 }
 
-// whyNoESP explains; that only PFS differs is worth its own class.
-func (s *Session) whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
-	f := noneInCommon("IPsec", "ipsec", q.child.Proposals, theirs)
-	if len(theirs) > 0 && len(usable) == 0 {
-		f.Text = "the peer's SPI or encapsulation mode cannot be had"
-		return f
-	}
-	for _, ours := range q.child.Proposals {
-		for _, c := range theirs {
-			if !c.unknown && c.offered.proposal.Suite() == ours.Suite() {
-				f.Cause = ike.CausePFS
-			}
-		}
-	}
-	return f
-}
-
 // sendQM2 answers. The inbound SA stands before the answer leaves: the peer may
 // send at once.
 func (s *Session) sendQM2(q *quick) {
@@ -197,97 +182,6 @@ func responderLifetime(q *quick) (isakmp.Payload, bool) {
 	}.Append(nil)}, true
 }
 
-// takeQM2 takes the answer to our quick mode.
-func (s *Session) takeQM2(q *quick, m message) {
-	o, err := s.secrets.open(q.iv, m)
-	if err != nil || !s.secrets.verify(o, midBytes(q.mid), q.ni) {
-		s.refuse(m.Exchange, "QM2", malformed("the message is not authentic").fault)
-		return
-	}
-	s.acceptQuick(q, "QM2", o, m)
-	q.phase = away
-	p, fault := s.checkAnswer(q, o)
-	if fault != nil {
-		s.failQuick(q, fault)
-		s.notifyAuthentic(isakmp.NoProposalChosen, q.spiOut)
-		return
-	}
-	q.nr = p.nonce
-	s.obeyLifetime(q, o)
-	if q.choice.proposal.Group == 0 {
-		s.sendQM3(q)
-		return
-	}
-	x := q.exponent
-	s.compute(func() any { return sharedOf(x, p.public) }, func(result any) {
-		if s.quickComputed(q, result) {
-			q.shared = result.(computed).shared
-			s.sendQM3(q)
-		}
-	})
-}
-
-// checkAnswer holds QM2 against what we asked for.
-func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
-	p, err := readProposed(o)
-	if err != nil {
-		return p, malformed(err.Error()).fault
-	}
-	theirs := candidates(p.sa, isakmp.ProtoESP, readESP)
-	choice, ok := choose(q.child.Proposals, theirs)
-	spi, valid := validSPI(choice.spi)
-	if len(theirs) != 1 || !ok || !s.encapFits(choice.encap) || !valid {
-		return p, notOffered(q.child.Proposals, theirs)
-	}
-	if (choice.proposal.Group != 0) != (p.public != nil) {
-		return p, &ike.Fault{Cause: ike.CausePFS, Text: "the peer's answer lacks, or adds, the key exchange of PFS"}
-	}
-	if choice.proposal.Group != 0 {
-		if no := checkPublicSize(choice.proposal.Group, p.public); no != nil {
-			return p, no.fault
-		}
-	}
-	if sel, err := s.selector(p.ids, true); err != nil || len(p.ids) == 2 && sel != q.child.Sel {
-		return p, &ike.Fault{
-			Cause: ike.CauseSelectors, Text: "the peer answered for another pair of networks",
-			Ours: q.child.Sel.String(), Theirs: sel.String(), Advice: "give both sides the same networks",
-		}
-	}
-	q.choice, q.spiOut = choice, spi
-	return p, nil
-}
-
-// obeyLifetime takes over a lifetime that the responder says is shorter.
-func (s *Session) obeyLifetime(q *quick, o opened) {
-	for _, body := range isakmp.All(o.chain, isakmp.Notify) {
-		n, err := isakmp.ParseNotify(body)
-		if err != nil || n.Type != isakmp.ResponderLifetime {
-			continue
-		}
-		list, err := isakmp.ParseAttributes(n.Data)
-		if err != nil {
-			continue
-		}
-		_, life := attributes(isakmp.Transform{Attributes: list}, isakmp.ESPLifeType, isakmp.ESPLife)
-		q.choice.life = q.choice.life.Min(life)
-	}
-}
-
-// sendQM3 ends our quick mode: both SAs stand before the peer may send.
-func (s *Session) sendQM3(q *quick) {
-	in, out, ok := s.sas(q)
-	if !ok {
-		return
-	}
-	s.do(ike.Install{SA: in})
-	s.do(ike.Install{SA: out})
-	proof := isakmp.Payload{Type: isakmp.Hash, Body: s.secrets.prf([]byte{0}, midBytes(q.mid), q.ni, q.nr)}
-	data := s.sealQuick(q, []isakmp.Payload{proof})
-	q.replies.answer(data)
-	s.sendOnce(s.remote, isakmp.QuickMode, "QM3", data, q.spiIn)
-	s.finish(q)
-}
-
 // takeQM3 takes the proof that the peer is there now.
 func (s *Session) takeQM3(q *quick, m message) {
 	o, err := s.secrets.open(q.iv, m)
@@ -319,4 +213,10 @@ func (s *Session) trafficSeen(spi uint32) {
 			s.installOut(q)
 		}
 	}
+}
+
+// proves compares HASH(3), the only payload that counts in QM3.
+func proves(o opened, proof []byte) bool {
+	return len(o.chain) > 0 && o.chain[0].Type == isakmp.Hash &&
+		subtle.ConstantTimeCompare(o.chain[0].Body, proof) == 1
 }

@@ -1,0 +1,96 @@
+package v1
+
+import (
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
+)
+
+// beginMain sends message 1.
+func (s *Session) beginMain() {
+	s.main.offer = offerIKE(s.peer).Append(nil)
+	s.state = wantChoice
+	s.sendMain("MM1", []isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}, {Type: isakmp.Vendor, Body: vendorNATT}})
+}
+
+// takeChoice takes message 2 and, once the key pair is made, sends message 3.
+func (s *Session) takeChoice(m message) (func(), *refusal) {
+	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
+	if err != nil {
+		return nil, malformed(err.Error())
+	}
+	body, _ := isakmp.Find(chain, isakmp.SA)
+	sa, err := isakmp.ParseSA(body)
+	if err != nil {
+		return nil, malformed(err.Error())
+	}
+	choice, fault := checkIKEChoice(s.peer, sa)
+	if fault != nil {
+		return nil, &refusal{fault: fault}
+	}
+	return func() {
+		s.cookies.Responder = m.Responder
+		s.main.choice = choice
+		s.nat.offered = hasVendor(chain, vendorNATT)
+		s.main.ni = s.random(make([]byte, nonceSize))
+		s.computePublic(func() {
+			s.state = wantResponderKey
+			s.sendMain("MM3", s.keyPayloads(s.main.gxi, s.main.ni))
+		})
+	}, nil
+}
+
+// takeResponderKey takes message 4 and, once the keys are made, sends message
+// 5, from port 4500 when a translator is on the way (RFC 3947 §4).
+func (s *Session) takeResponderKey(m message) (func(), *refusal) {
+	k, no := s.readKey(m)
+	if no != nil {
+		return nil, no
+	}
+	return func() {
+		s.main.gxr, s.main.nr = k.public, k.nonce
+		s.detectNAT(k.chain)
+		x := s.main.exponent
+		s.state = computing
+		s.compute(func() any { return sharedOf(x, k.public) }, func(result any) {
+			r, ok := s.took(result)
+			if !ok {
+				return
+			}
+			s.main.shared = r.shared
+			s.sendInitiatorID()
+		})
+	}, nil
+}
+
+func (s *Session) sendInitiatorID() {
+	if !s.makeSecrets(s.peer.PSK) {
+		return
+	}
+	s.floatPorts()
+	id := identity(s.peer.LocalID).Append(nil)
+	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.hashI(s.secrets, id)}}
+	if s.contact {
+		chain = append(chain, isakmp.Payload{Type: isakmp.Notify, Body: s.initialContact()})
+	}
+	data, next := s.secrets.seal(s.iv, s.header(isakmp.MainMode, 0), chain)
+	s.iv = next
+	s.state = wantResponderID
+	s.sendMainRaw("MM5", data)
+}
+
+// takeResponderID takes message 6: phase 1 stands.
+func (s *Session) takeResponderID(m message) (func(), *refusal) {
+	o, err := s.secrets.open(s.iv, m)
+	if err != nil || !authentic(o, s.hashR, s.secrets) {
+		return nil, &refusal{fault: &ike.Fault{
+			Cause: ike.CauseAuth, Text: "message 6 is not authentic", Advice: "write the same pre_shared_key on both sides",
+		}}
+	}
+	if fault := checkIdentity(s.peer, o.get(isakmp.ID)); fault != nil {
+		return nil, &refusal{fault: fault, fatal: true}
+	}
+	return func() {
+		s.iv = o.next
+		s.establish(o.get(isakmp.ID))
+	}, nil
+}
