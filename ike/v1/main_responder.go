@@ -83,27 +83,43 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 }
 
 // takeInitiatorID takes message 5. In main mode the key must be chosen before
-// the identity is known: each candidate's is tried.
+// the identity is known: each candidate's is tried. Candidates may share a key,
+// so one whose identity does not fit is no reason to stop.
 func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
-	for _, p := range s.candidates {
-		sec, err := newSecrets(s.main.choice.proposal, p.PSK, s.main, s.cookies)
-		if err != nil {
-			return nil, malformed(err.Error())
-		}
-		o, err := sec.open(s.firstIV(sec), m)
-		if err != nil || !authentic(o, s.hashI, sec) {
-			continue
-		}
-		if fault := checkIdentity(p, o.get(isakmp.ID)); fault != nil {
-			return nil, &refusal{fault: fault, notify: isakmp.InvalidID, fatal: true}
-		}
-		return func() { s.acceptInitiator(p, sec, o, m) }, nil
-	}
-	return nil, &refusal{notify: isakmp.AuthenticationFailed, fault: &ike.Fault{
+	no := &refusal{notify: isakmp.AuthenticationFailed, fault: &ike.Fault{
 		Cause:  ike.CauseAuth,
 		Text:   "the pre-shared keys differ: message 5 cannot be decrypted with ours",
 		Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
 	}}
+	for _, p := range s.candidates {
+		sec, o, ok := s.tryKey(p, m)
+		if !ok {
+			continue
+		}
+		fault := checkIdentity(p, o.get(isakmp.ID))
+		if fault == nil {
+			return func() { s.acceptInitiator(p, sec, o, m) }, nil
+		}
+		if !no.fatal {
+			no = &refusal{fault: fault, notify: isakmp.InvalidID, fatal: true}
+		}
+		sec.wipe()
+	}
+	return nil, no
+}
+
+// tryKey opens message 5 with a candidate's key.
+func (s *Session) tryKey(p ike.Peer, m message) (secrets, opened, bool) {
+	sec, err := newSecrets(s.main.choice.proposal, p.PSK, s.main, s.cookies)
+	if err != nil {
+		return sec, opened{}, false
+	}
+	o, err := sec.open(s.firstIV(sec), m)
+	if err != nil || !authentic(o, s.hashI, sec) {
+		sec.wipe()
+		return sec, o, false
+	}
+	return sec, o, true
 }
 
 // authentic checks the hash of message 5 or 6.

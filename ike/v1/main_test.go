@@ -99,6 +99,31 @@ func TestCandidatesByKey(t *testing.T) {
 	}
 }
 
+// Several peers behind one address may have the same key: then it is the
+// identity that tells them apart.
+func TestCandidatesByIdentity(t *testing.T) {
+	a, b := peers()
+	a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "gz.example"}
+	other := b
+	other.Name, other.RemoteID = "other", ike.ID{Kind: ike.IDFQDN, Text: "sh.example"}
+	b.RemoteID = a.LocalID
+	for _, candidates := range [][]ike.Peer{{other, b}, {b, other}} {
+		p := newPair(t, a, b)
+		p.b.s = NewResponder(testEnv(2), candidates, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+		p.start()
+		p.wantTunnel()
+		if got := p.b.s.Peer(); got != "b" {
+			t.Errorf("the responder takes the peer for %q", got)
+		}
+	}
+	p := newPair(t, a, b)
+	p.b.s = NewResponder(testEnv(2), []ike.Peer{other, other}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	p.start()
+	if f := p.b.wantFault(ike.SessionDown, ike.CauseIdentity); f.Theirs != "gz.example" {
+		t.Error(f.Error())
+	}
+}
+
 // The shorter lifetime holds, whoever has it.
 func TestPhase1Lifetime(t *testing.T) {
 	for _, c := range []struct{ a, b, want time.Duration }{
