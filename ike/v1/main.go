@@ -97,7 +97,7 @@ func (s *Session) takeMain(m message) {
 func (s *Session) cookiesMatch(m message) bool {
 	switch s.state {
 	case wantOffer:
-		return m.Initiator != [8]byte{} && m.Responder == [8]byte{}
+		return true // beginsMain has seen to it
 	case wantChoice:
 		return m.Initiator == s.cookies.Initiator && m.Responder != [8]byte{}
 	}

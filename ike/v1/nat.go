@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/twinspan/twinspan/ike/crypt"
 	"github.com/twinspan/twinspan/ike/isakmp"
@@ -56,9 +57,11 @@ func (s *Session) natPayloads() []isakmp.Payload {
 }
 
 // detectNAT compares the peer's payloads with the addresses that we see: its
-// first is for us, the others are its own, of which one must fit.
+// first is for us, the others are its own, of which one must fit. Payloads that
+// are no hashes do not count, else our own could make the answer the longer one.
 func (s *Session) detectNAT(chain []isakmp.Payload) {
-	theirs := isakmp.All(chain, isakmp.NATD)
+	size := s.main.choice.proposal.Hash.Size()
+	theirs := slices.DeleteFunc(isakmp.All(chain, isakmp.NATD), func(b []byte) bool { return len(b) != size })
 	if len(theirs) < 2 {
 		s.nat.offered = false
 	}

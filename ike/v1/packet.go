@@ -28,15 +28,21 @@ func (s *Session) packet(p ike.Packet) {
 	}
 	m := message{h, p.Data[:h.Length], p.Local, p.Remote}
 	switch {
+	case s.state == wantOffer && !beginsMain(h):
+		s.down(malformed("the " + h.Exchange.String() + " message cannot begin a session").fault)
 	case h.Exchange == isakmp.MainMode:
 		s.takeMain(m)
-	case s.state == wantOffer:
-		s.down(&ike.Fault{Cause: ike.CauseMalformed, Text: h.Exchange.String() + " cannot begin a session"})
 	case h.Exchange == isakmp.Informational:
 		s.takeInformational(m)
 	case h.Exchange == isakmp.QuickMode:
 		s.takeQuick(m)
 	}
+}
+
+// beginsMain tells whether a header can be that of message 1.
+func beginsMain(h isakmp.Header) bool {
+	return h.Exchange == isakmp.MainMode && h.Initiator != [8]byte{} && h.Responder == [8]byte{} &&
+		h.MessageID == 0 && h.Flags&isakmp.Encrypted == 0
 }
 
 // newMessageID draws a message id: random, not 0, and not used before under
