@@ -103,11 +103,22 @@ func (r *replies) took(data []byte) {
 // answer keeps the answer to the newest request.
 func (r *replies) answer(data []byte) { r[0].answer = data }
 
-// answerAgain answers a duplicate with the stored bytes.
-func (s *Session) answerAgain(r *reply, to netip.AddrPort) {
+// silent are the replies without their answers: the requests are still known,
+// and nobody gets an answer any more.
+func (r replies) silent() replies {
+	for i := range r {
+		r[i].answer = nil
+	}
+	return r
+}
+
+// answerAgain answers a duplicate with the stored bytes, and tells whether it
+// did.
+func (s *Session) answerAgain(r *reply, to netip.AddrPort) bool {
 	if r.left == 1 || r.answer == nil {
-		return
+		return false
 	}
 	r.left--
 	s.do(ike.Send{Local: s.local, Remote: to, Data: r.answer})
+	return true
 }

@@ -63,10 +63,16 @@ func (s *Session) cookieSPI() []byte {
 }
 
 // deleteChild tells the peer that our inbound SA is gone. The SPI is the
-// sender's own (RFC 2408 §3.15).
+// sender's own (RFC 2408 §3.15). The quick mode that made it answers no more
+// duplicates: they would confirm what is gone.
 func (s *Session) deleteChild(spi uint32) {
 	if s.state != established {
 		return
+	}
+	for _, q := range s.quicks {
+		if q.spiIn == spi {
+			q.replies = q.replies.silent()
+		}
 	}
 	s.sendInformational("DELETE", isakmp.Payload{
 		Type: isakmp.Delete,
@@ -164,19 +170,22 @@ func (s *Session) takeNotify(m message, body []byte) {
 }
 
 // quickRefused fails the quick mode that an error is about: the one whose SPI
-// it names, or the only one that waits.
+// it names, or the only one that waits for an answer, since many peers name no
+// SPI or another. INVALID-SPI is about an SA that stands, not about an offer.
 func (s *Session) quickRefused(m message, n isakmp.Notification) {
 	var waiting []*quick
 	for _, q := range s.sortedQuicks() {
-		if q.initiator && q.phase == wantAnswer {
-			waiting = append(waiting, q)
-		}
-	}
-	for _, q := range waiting {
-		if bytes.Equal(n.SPI, spiBytes(q.spiIn)) || len(waiting) == 1 {
+		if q.phase != finished && bytes.Equal(n.SPI, spiBytes(q.spiIn)) {
 			s.failQuick(q, quickNotified(q, n.Type))
 			return
 		}
+		if q.phase == wantAnswer {
+			waiting = append(waiting, q)
+		}
+	}
+	if len(waiting) == 1 && n.Type != isakmp.InvalidSPI {
+		s.failQuick(waiting[0], quickNotified(waiting[0], n.Type))
+		return
 	}
 	s.refuse(m.Exchange, n.Type.String(), &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + n.Type.String()})
 }

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
@@ -83,14 +84,20 @@ func (o *offered) group(id uint64) {
 	o.words = append(o.words, g.Word)
 }
 
-// attributes are those of a transform by type, the last of each, and its
-// lifetime: a duration belongs to the life type before it, wherever it stands.
-func attributes(t isakmp.Transform, lifeType, lifeValue uint16) (map[uint16]uint64, ike.Lifetime) {
+// attributes are those of a transform by type, the last of each.
+func attributes(t isakmp.Transform) map[uint16]uint64 {
 	values := map[uint16]uint64{}
-	var life ike.Lifetime
-	kind := uint64(isakmp.LifeSeconds)
 	for _, a := range t.Attributes {
 		values[a.Type] = a.Value
+	}
+	return values
+}
+
+// lifetime reads the lifetime in a list of attributes, zero where it has none. A
+// duration belongs to the life type before it, wherever it stands.
+func lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) (life ike.Lifetime) {
+	kind := uint64(isakmp.LifeSeconds)
+	for _, a := range list {
 		switch {
 		case a.Type == lifeType:
 			kind = a.Value
@@ -100,10 +107,29 @@ func attributes(t isakmp.Transform, lifeType, lifeValue uint16) (map[uint16]uint
 			life.KB = a.Value
 		}
 	}
-	if life.Time == 0 {
-		life.Time = defaultLife
+	return life
+}
+
+// lifetime notes how long the peer wants the SA to last.
+func (o *offered) lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) {
+	o.life = lifetime(list, lifeType, lifeValue)
+	if o.life.Time == 0 {
+		o.life.Time = defaultLife
 	}
-	return values, life
+}
+
+// privateUse is where attribute numbers begin that vendors use among themselves.
+const privateUse = 16384
+
+// only refuses what has an attribute that we do not have, as another PRF or
+// extended sequence numbers: the answer, which echoes all of them, would agree to
+// it (RFC 2407 §4.5). Vendors' private ones may be ignored.
+func (o *offered) only(list []isakmp.Attribute, known ...uint16) {
+	for _, a := range list {
+		if a.Type < privateUse && !slices.Contains(known, a.Type) {
+			o.strange(fmt.Sprintf("attribute %d =", a.Type), a.Value)
+		}
+	}
 }
 
 // keyLength is a key length attribute, or suite.NoKeyLength.
@@ -117,8 +143,8 @@ func keyLength(values map[uint16]uint64, kind uint16) int {
 
 // readIKE reads a transform of phase 1.
 func readIKE(t isakmp.Transform) offered {
-	values, life := attributes(t, isakmp.AttrLifeType, isakmp.AttrLife)
-	o := offered{life: life}
+	values, o := attributes(t), offered{}
+	o.lifetime(t.Attributes, isakmp.AttrLifeType, isakmp.AttrLife)
 	bits := keyLength(values, isakmp.AttrKeyLength)
 	c, ok := suite.CipherByPhase1(uint16(min(values[isakmp.AttrCipher], 0xffff)), bits)
 	o.cipher(c, ok, values[isakmp.AttrCipher], bits)
@@ -131,14 +157,17 @@ func readIKE(t isakmp.Transform) offered {
 	if t.ID != isakmp.KeyIKE {
 		o.strange("transform", uint64(t.ID))
 	}
+	o.only(t.Attributes, isakmp.AttrCipher, isakmp.AttrHash, isakmp.AttrAuth, isakmp.AttrGroup,
+		isakmp.AttrLifeType, isakmp.AttrLife, isakmp.AttrKeyLength)
 	return o
 }
 
 // readESP reads a transform of a quick mode. A group is optional there; an
 // integrity algorithm is not: ESP without one can be tampered with.
 func readESP(t isakmp.Transform) offered {
-	values, life := attributes(t, isakmp.ESPLifeType, isakmp.ESPLife)
-	o := offered{life: life, encap: values[isakmp.ESPEncap]}
+	values := attributes(t)
+	o := offered{encap: values[isakmp.ESPEncap]}
+	o.lifetime(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife)
 	bits := keyLength(values, isakmp.ESPKeyLength)
 	c, ok := suite.CipherByESP(t.ID, bits)
 	o.cipher(c, ok, uint64(t.ID), bits)
@@ -149,6 +178,8 @@ func readESP(t isakmp.Transform) offered {
 	} else {
 		o.words = append(o.words, "no PFS")
 	}
+	o.only(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife, isakmp.ESPGroup, isakmp.ESPEncap,
+		isakmp.ESPAuth, isakmp.ESPKeyLength)
 	return o
 }
 

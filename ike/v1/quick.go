@@ -34,7 +34,7 @@ type quick struct {
 	initiator bool
 	phase     phase
 	begun     time.Time
-	ends      time.Time // of a finished one: when it is forgotten; of a responder's: when it is given up
+	ends      time.Time // of a finished one: when it is forgotten
 	flight    flight
 	replies   replies
 	iv        []byte
@@ -63,17 +63,20 @@ func (s *Session) sortedQuicks() []*quick {
 	return list
 }
 
-// quickComputed fails the quick mode when its job failed, and tells whether it
-// still goes on.
-func (s *Session) quickComputed(q *quick, result any) bool {
-	if s.quicks[q.mid] != q || q.phase == finished {
-		return false
+// quickComputed takes what a job of a quick mode brings back, and tells whether
+// the quick mode still goes on. It fails when the job did: the peer's public
+// value is none.
+func (s *Session) quickComputed(q *quick, result any) (computed, bool) {
+	c, ok := result.(computed)
+	if !ok || s.quicks[q.mid] != q || q.phase == finished {
+		return c, false
 	}
-	if c, _ := result.(computed); c.err != nil {
+	if c.err != nil {
 		s.failQuick(q, malformed(c.err.Error()).fault)
-		return false
+		s.notifyAuthentic(isakmp.InvalidKey, q.spiOut)
+		return c, false
 	}
-	return true
+	return c, true
 }
 
 // encapMode is the encapsulation mode to offer: after NAT traversal ESP goes in
@@ -120,8 +123,9 @@ func (s *Session) takeQuick(m message) {
 		return
 	}
 	if r := q.replies.find(m.raw); r != nil {
-		s.answerAgain(r, s.remote)
-		q.flight.postpone(s.now)
+		if s.answerAgain(r, s.remote) {
+			q.flight.postpone(s.now)
+		}
 		return
 	}
 	switch q.phase {

@@ -30,8 +30,8 @@ func (q *quick) forget() {
 	q.exponent, q.choice.transform, q.choice.spi = crypt.Exponent{}, isakmp.Transform{}, nil
 }
 
-// dropQuick ends a quick mode that did not come to its end.
-func (s *Session) dropQuick(q *quick, f *ike.Fault) {
+// failQuick ends a quick mode that did not come to its end.
+func (s *Session) failQuick(q *quick, f *ike.Fault) {
 	if q.phase == finished {
 		return
 	}
@@ -43,9 +43,6 @@ func (s *Session) dropQuick(q *quick, f *ike.Fault) {
 	q.forget()
 	s.report(ike.Report{Kind: ike.ChildFailed, Sel: q.child.Sel, SPI: q.spiIn, Fault: f})
 }
-
-// failQuick ends a quick mode for a reason.
-func (s *Session) failQuick(q *quick, f *ike.Fault) { s.dropQuick(q, f) }
 
 // tickQuick resends, gives up or forgets.
 func (s *Session) tickQuick(q *quick) {
@@ -67,13 +64,9 @@ func (s *Session) quickTimedOut(q *quick) {
 		Cause: ike.CauseTimeout, Text: s.remote.String() + " does not answer in quick mode",
 		Advice: "look at the peer's log: it may lack this pair of networks",
 	}
-	if !q.initiator {
-		s.deleteChild(q.spiIn)
-	}
 	s.failQuick(q, f)
 	switch {
 	case !q.initiator:
-		// The peer may have taken QM2 for the end, and send what nobody can read.
 		s.deleteChild(q.spiIn)
 	case s.heard.Before(q.begun):
 		s.down(f)
@@ -82,14 +75,16 @@ func (s *Session) quickTimedOut(q *quick) {
 
 // failed undoes a quick mode whose inbound SA could not be installed, and takes
 // back the answer that promised it: a duplicate of the request would else still
-// get it. A finished one belongs to the tunnel.
+// get it. The peer is told, or it would take our silence for a session that is
+// forgotten. A finished one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == in.SPI && q.phase != finished {
-			q.replies.answer(nil)
+			q.replies = q.replies.silent()
 			s.failQuick(q, &ike.Fault{
 				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 			})
+			s.notifyAuthentic(isakmp.NoProposalChosen, q.spiOut)
 		}
 	}
 }

@@ -25,8 +25,8 @@ func (s *Session) beginQuick(child ike.Child) {
 	}
 	q.exponent = x
 	s.compute(func() any { return publicOf(x) }, func(result any) {
-		if s.quickComputed(q, result) {
-			q.public = result.(computed).public
+		if c, ok := s.quickComputed(q, result); ok {
+			q.public = c.public
 			s.sendQM1(q)
 		}
 	})
@@ -65,8 +65,8 @@ func (s *Session) takeQM2(q *quick, m message) {
 	}
 	x := q.exponent
 	s.compute(func() any { return sharedOf(x, p.public) }, func(result any) {
-		if s.quickComputed(q, result) {
-			q.shared = result.(computed).shared
+		if c, ok := s.quickComputed(q, result); ok {
+			q.shared = c.shared
 			s.sendQM3(q)
 		}
 	})
@@ -78,9 +78,10 @@ func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
 	if err != nil {
 		return p, malformed(err.Error()).fault
 	}
+	q.spiOut = proposedSPI(p.sa)
 	theirs := candidates(p.sa, isakmp.ProtoESP, readESP)
 	choice, ok := choose(q.child.Proposals, theirs)
-	spi, valid := validSPI(choice.spi)
+	_, valid := validSPI(choice.spi)
 	if len(theirs) != 1 || !ok || !s.encapFits(choice.encap) || !valid {
 		return p, notOffered(q.child.Proposals, theirs)
 	}
@@ -98,7 +99,7 @@ func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
 			Ours: q.child.Sel.String(), Theirs: sel.String(), Advice: "give both sides the same networks",
 		}
 	}
-	q.choice, q.spiOut = choice, spi
+	q.choice = choice
 	return p, nil
 }
 
@@ -113,8 +114,7 @@ func (s *Session) obeyLifetime(q *quick, o opened) {
 		if err != nil {
 			continue
 		}
-		_, life := attributes(isakmp.Transform{Attributes: list}, isakmp.ESPLifeType, isakmp.ESPLife)
-		q.choice.life = q.choice.life.Min(life)
+		q.choice.life = q.choice.life.Min(lifetime(list, isakmp.ESPLifeType, isakmp.ESPLife))
 	}
 }
 

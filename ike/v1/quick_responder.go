@@ -9,23 +9,26 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// maxResponding bounds the quick modes of the peer's that go at once.
-const maxResponding = 64
+// maxResponding bounds the quick modes of the peer's that go at once, maxQuicks
+// all that go on or still answer duplicates. What is beyond is put off: the
+// peer's resend is taken once there is room.
+const (
+	maxResponding = 64
+	maxQuicks     = 1024
+)
 
 // takeQM1 takes the first message of a quick mode that the peer begins. It must
 // prove that it knows the keys before anything is kept of it.
 func (s *Session) takeQM1(m message) {
-	if s.used.has(m.MessageID) {
-		return // a replay
+	if s.used.has(m.MessageID) || s.responding() >= maxResponding || len(s.quicks) >= maxQuicks {
+		return // a replay, or too much at once
 	}
 	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
 	if err != nil || !s.secrets.verify(o, midBytes(m.MessageID)) {
 		s.refuse(m.Exchange, "QM1", malformed("the message is not authentic").fault)
 		return
 	}
-	if !s.used.add(m.MessageID) || s.responding() >= maxResponding {
-		return
-	}
+	s.used.add(m.MessageID)
 	q := &quick{mid: m.MessageID, begun: s.now}
 	s.quicks[q.mid] = q
 	s.acceptQuick(q, "QM1", o, m)
@@ -80,8 +83,7 @@ func (s *Session) respond(q *quick, o opened) *refusal {
 		return &refusal{fault: malformed(err.Error()).fault, notify: isakmp.NoProposalChosen}
 	}
 	s.compute(func() any { return bothOf(x, p.public) }, func(result any) {
-		if s.quickComputed(q, result) {
-			c := result.(computed)
+		if c, ok := s.quickComputed(q, result); ok {
 			q.public, q.shared = c.public, c.shared
 			s.sendQM2(q)
 		}

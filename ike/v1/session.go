@@ -232,7 +232,7 @@ func (s *Session) down(f *ike.Fault) {
 		return
 	}
 	for _, q := range s.sortedQuicks() {
-		s.dropQuick(q, f)
+		s.failQuick(q, f)
 	}
 	for _, n := range s.queue {
 		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Fault: f})
