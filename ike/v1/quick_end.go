@@ -75,8 +75,7 @@ func (s *Session) quickTimedOut(q *quick) {
 
 // failed undoes a quick mode whose inbound SA could not be installed, and takes
 // back the answer that promised it: a duplicate of the request would else still
-// get it. The peer is told, or it would take our silence for a session that is
-// forgotten. A finished one belongs to the tunnel.
+// get it. A finished one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == in.SPI && q.phase != finished {
@@ -84,7 +83,6 @@ func (s *Session) failed(in ike.Failed) {
 			s.failQuick(q, &ike.Fault{
 				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 			})
-			s.notifyAuthentic(isakmp.NoProposalChosen, q.spiOut)
 		}
 	}
 }
