@@ -3,6 +3,7 @@ package isakmp
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Protocol of a proposal, notification or deletion (RFC 2407 §4.4.1).
@@ -151,10 +152,13 @@ func parseTransform(b []byte) (Transform, error) {
 	r := reader{b: b}
 	t := Transform{Number: r.u8(), ID: r.u8()}
 	r.u16() // reserved
+	if r.bad {
+		return t, fmt.Errorf("transform: %w", ErrTruncated)
+	}
 	t.Raw = r.b
 	attributes, err := ParseAttributes(r.b)
-	if r.bad || err != nil {
-		return t, fmt.Errorf("transform %d: %w", t.Number, ErrTruncated)
+	if err != nil {
+		return t, fmt.Errorf("transform %d: %w", t.Number, err)
 	}
 	t.Attributes = attributes
 	return t, nil
@@ -164,18 +168,16 @@ func parseTransform(b []byte) (Transform, error) {
 const attributeIsShort = 0x8000
 
 // ParseAttributes reads data attributes up to the end of b. Every attribute may
-// come in either form; a long one may have up to eight bytes after its leading
-// zeros.
+// come in either form. A value of more than 64 bits, such as the prime of a group
+// that a peer made itself, reads as the largest number: one transform that
+// nobody can take must not spoil the others.
 func ParseAttributes(b []byte) ([]Attribute, error) {
 	var list []Attribute
 	r := reader{b: b}
 	for len(r.b) > 0 {
 		kind, value := r.u16(), uint64(r.u16())
 		if kind&attributeIsShort == 0 {
-			var ok bool
-			if value, ok = bigEndian(r.take(int(value))); !ok {
-				return nil, fmt.Errorf("attribute %d: %w: a value of more than 64 bits", kind, ErrMalformed)
-			}
+			value = bigEndian(r.take(int(value)))
 		}
 		if r.bad {
 			return nil, fmt.Errorf("attribute: %w", ErrTruncated)
@@ -185,15 +187,14 @@ func ParseAttributes(b []byte) ([]Attribute, error) {
 	return list, nil
 }
 
-func bigEndian(b []byte) (uint64, bool) {
-	var v uint64
+func bigEndian(b []byte) (v uint64) {
 	for _, c := range b {
 		if v>>56 != 0 {
-			return 0, false
+			return math.MaxUint64
 		}
 		v = v<<8 | uint64(c)
 	}
-	return v, true
+	return v
 }
 
 // isDuration tells the two attributes that go out in the long form even when
