@@ -79,7 +79,7 @@ func (s *Session) takeMain(m message) {
 	}
 	step := steps[s.state]
 	if encrypted := m.Flags&isakmp.Encrypted != 0; encrypted != row.encrypted {
-		s.refuse(m.Exchange, step, malformed("the message is "+map[bool]string{true: "encrypted", false: "not encrypted"}[encrypted]).fault)
+		s.refuse(m.Exchange, step, malformed("what must be encrypted is not, or the other way round").fault)
 		return
 	}
 	accept, no := row.take(s, m)
@@ -106,7 +106,7 @@ func (s *Session) cookiesMatch(m message) bool {
 
 func (s *Session) refuseMain(m message, step string, no *refusal) {
 	s.refuse(m.Exchange, step, no.fault)
-	if no.fault.Cause == ike.CauseAuth {
+	if s.hint == nil || no.fault.Cause != ike.CauseMalformed {
 		s.hint = no.fault // says more than that the exchange came to nothing
 	}
 	if no.notify != 0 {
@@ -157,7 +157,7 @@ func (s *Session) establish(peerID []byte) {
 		Proposal: c.proposal, PeerID: describeID(peerID), NAT: s.nat.String(),
 		Established: s.now, Expires: s.now.Add(life.Time),
 	}
-	if s.nat.here {
+	if s.nat.here && s.floated() {
 		s.alive = s.now.Add(keepaliveEvery)
 	}
 	status := s.status

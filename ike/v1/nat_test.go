@@ -1,10 +1,12 @@
 package v1
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
 	"github.com/twinspan/twinspan/xfrm"
 )
 
@@ -76,6 +78,28 @@ func (n *translator) translate(from *end, s ike.Send) {
 	for inner, outer := range n.ports {
 		if outer == s.Remote.Port() {
 			n.give(n.a, ike.Packet{Local: netip.AddrPortFrom(n.inside, inner), Remote: s.Local, Data: s.Data})
+		}
+	}
+}
+
+// Without UDP encapsulation there is no mapping to keep alive, whatever the
+// NAT-D payloads say: the peer that began stays on port 500.
+func TestNoKeepaliveWithoutEncapsulation(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.tamper = func(from *end, data []byte) []byte {
+		if from != p.a || p.b.s.state != wantInitiatorKey {
+			return data
+		}
+		return rewritten(data, func(chain []isakmp.Payload) { chain[2].Body = bytes.Repeat([]byte{7}, 20) })
+	}
+	p.start()
+	p.wantTunnel()
+	if p.b.s.nat.String() != "here" {
+		t.Fatalf("NAT %q", p.b.s.nat)
+	}
+	for _, action := range p.b.s.Step(begin.Add(2*keepaliveEvery), ike.Tick{}) {
+		if _, ok := action.(ike.Keepalive); ok {
+			t.Errorf("%v", action)
 		}
 	}
 }
