@@ -67,16 +67,20 @@ func checkIdentity(p ike.Peer, body []byte) *ike.Fault {
 	if err == nil && id.Kind == p.RemoteID.Kind && strings.EqualFold(id.Text, p.RemoteID.Text) {
 		return nil
 	}
-	theirs := describeID(body)
-	advice := fmt.Sprintf("write remote_identity = \"FQDN\" and remote_fqdn = %q", theirs)
-	if id.Kind == ike.IDAddress {
-		advice = fmt.Sprintf("write remote_identity = \"ADDRESS\" and remote_address = %q", theirs)
-	}
-	return &ike.Fault{
+	f := &ike.Fault{
 		Cause: ike.CauseIdentity, Text: "the peer calls itself otherwise than it should",
-		Ours: p.RemoteID.Text, Theirs: theirs,
-		Advice: advice + " in the tunnel's [ike], or change the peer's own identity",
+		Ours: p.RemoteID.Text, Theirs: describeID(body),
 	}
+	const orThere = " in the tunnel's [ike], or change the peer's own identity"
+	switch {
+	case err != nil:
+		f.Advice = "give the peer an address or a name (FQDN) as its own identity"
+	case id.Kind == ike.IDAddress:
+		f.Advice = fmt.Sprintf("write remote_identity = \"ADDRESS\" and remote_address = %q", f.Theirs) + orThere
+	default:
+		f.Advice = fmt.Sprintf("write remote_identity = \"FQDN\" and remote_fqdn = %q", f.Theirs) + orThere
+	}
+	return f
 }
 
 func address(six bool, b []byte) (netip.Addr, error) {

@@ -62,6 +62,14 @@ func (s *Session) cookieSPI() []byte {
 	return append(append([]byte(nil), s.cookies.Initiator[:]...), s.cookies.Responder[:]...)
 }
 
+// deleteSession tells the peer that the ISAKMP SA is gone.
+func (s *Session) deleteSession() {
+	s.sendInformational("DELETE", isakmp.Payload{
+		Type: isakmp.Delete,
+		Body: isakmp.Deletion{Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{s.cookieSPI()}}.Append(nil),
+	})
+}
+
 // deleteChild tells the peer that our inbound SA is gone. The SPI is the
 // sender's own (RFC 2408 §3.15). The quick mode that made it answers no more
 // duplicates: they would confirm what is gone.

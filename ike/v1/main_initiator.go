@@ -87,10 +87,23 @@ func (s *Session) takeResponderID(m message) (func(), *refusal) {
 		}}
 	}
 	if fault := checkIdentity(s.peer, o.get(isakmp.ID)); fault != nil {
-		return nil, &refusal{fault: fault, fatal: true}
+		return func() { s.turnAway(o, fault) }, nil
 	}
 	return func() {
 		s.iv = o.next
 		s.establish(o.get(isakmp.ID))
 	}, nil
+}
+
+// turnAway ends a session whose peer has the key and is somebody else than it
+// should be. To that peer phase 1 stands, so it is told that it does not.
+func (s *Session) turnAway(o opened, f *ike.Fault) {
+	s.iv = o.next
+	s.refuse(isakmp.MainMode, "MM6", f)
+	s.sendInformational(isakmp.InvalidID.String(), isakmp.Payload{
+		Type: isakmp.Notify,
+		Body: isakmp.Notification{Protocol: isakmp.ProtoISAKMP, Type: isakmp.InvalidID, SPI: s.cookieSPI()}.Append(nil),
+	})
+	s.deleteSession()
+	s.down(f)
 }

@@ -152,3 +152,88 @@ func TestQuickMisfits(t *testing.T) {
 		})
 	}
 }
+
+// rewritten is a clear message whose payloads were changed on the way.
+func rewritten(data []byte, change func(chain []isakmp.Payload)) []byte {
+	h, _ := isakmp.ParseHeader(data)
+	chain, _, _ := isakmp.Chain(h.Next, data[isakmp.HeaderSize:])
+	change(chain)
+	return clearMessage(h, chain)
+}
+
+// A message of main mode that is of no use explains why main mode came to
+// nothing, better than that no answer came.
+func TestUselessAnswersExplainTheTimeout(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		step   state // of the initiator that hears it
+		change func(chain []isakmp.Payload)
+		cause  ike.Cause
+		text   string
+	}{
+		{"what was not offered", wantChoice, func(chain []isakmp.Payload) {
+			a, _ := peers()
+			a.Proposals = []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.MD5, Group: 1}}
+			chain[0].Body = offerIKE(a).Append(nil)
+		}, ike.CauseProposal, "chose what we did not offer"},
+		{"no SA at all", wantChoice, func(chain []isakmp.Payload) { chain[0].Type = isakmp.Vendor }, ike.CauseMalformed, "SA"},
+		{"a short nonce", wantResponderKey, func(chain []isakmp.Payload) { chain[1].Body = chain[1].Body[:7] }, ike.CauseMalformed, "nonce"},
+		{"a short public value", wantResponderKey, func(chain []isakmp.Payload) { chain[0].Body = chain[0].Body[:96] }, ike.CauseMalformed, "96 bytes"},
+		{"a public value of 1", wantResponderKey, func(chain []isakmp.Payload) {
+			chain[0].Body = append(make([]byte, 127), 1)
+		}, ike.CauseMalformed, "group2"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			p := newPair(t, first(peers()), second(peers()))
+			p.tamper = func(from *end, data []byte) []byte {
+				if from == p.b && p.a.s.state == c.step {
+					return rewritten(data, c.change)
+				}
+				return data
+			}
+			p.start()
+			p.run(2 * time.Minute)
+			if f := p.a.wantFault(ike.SessionDown, c.cause); !strings.Contains(f.Text, c.text) {
+				t.Error(f.Error())
+			}
+		})
+	}
+}
+
+// An initiator that wants another identity says so before it goes: the peer
+// would else keep a session that nobody has.
+func TestWrongResponderIsTold(t *testing.T) {
+	a, b := peers()
+	b.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "idc.example"}
+	p := newPair(t, a, b)
+	p.start()
+	p.a.wantFault(ike.SessionDown, ike.CauseIdentity)
+	p.b.wantFault(ike.SessionDown, ike.CauseDeleted)
+	told := false
+	for _, r := range p.b.reports {
+		told = told || r.Kind == ike.MessageIn && r.Step == isakmp.InvalidID.String()
+	}
+	if !told {
+		t.Errorf("the peer hears %v", p.b.reports)
+	}
+}
+
+// Identities that the configuration cannot name get no advice that would not
+// help.
+func TestIdentitiesThatCannotBeConfigured(t *testing.T) {
+	_, b := peers()
+	for what, body := range map[string][]byte{
+		"a key id":               isakmp.Identification{Type: 11, Data: []byte("xy")}.Append(nil),
+		"an address of 3 bytes":  isakmp.Identification{Type: isakmp.IPv4Addr, Data: []byte{1, 2, 3}}.Append(nil),
+		"less than its own type": {1},
+	} {
+		f := checkIdentity(b, body)
+		if f == nil || strings.Contains(f.Advice, "remote_fqdn") || strings.Contains(f.Advice, "remote_address") || f.Theirs == "" {
+			t.Errorf("%s: %v", what, f)
+		}
+	}
+	name := isakmp.Identification{Type: isakmp.FQDN, Data: []byte("a\nb\x00\"c")}.Append(nil)
+	if f := checkIdentity(b, name); strings.ContainsAny(f.Theirs, "\n\x00") {
+		t.Errorf("a foreign name goes out as it came: %q", f.Theirs)
+	}
+}

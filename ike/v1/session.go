@@ -41,7 +41,7 @@ type Session struct {
 	iv      []byte // main mode's; once established, the base of phase 2's
 	nat     nat
 	status  ike.SessionStatus
-	hint    *ike.Fault // what an unauthenticated notification said
+	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
 	heard   time.Time  // when the peer last proved to be there
 	alive   time.Time  // when the next keepalive is due
 
@@ -245,10 +245,7 @@ func (s *Session) down(f *ike.Fault) {
 // close tells the peer, and ends the session.
 func (s *Session) close(f *ike.Fault) {
 	if s.state == established {
-		s.sendInformational("DELETE", isakmp.Payload{
-			Type: isakmp.Delete,
-			Body: isakmp.Deletion{Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{s.cookieSPI()}}.Append(nil),
-		})
+		s.deleteSession()
 	}
 	s.down(f)
 }
