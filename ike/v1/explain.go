@@ -11,9 +11,6 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// words spells a proposal as the configuration does.
-func words(p ike.Proposal) string { return suite.Words(p) }
-
 // noSuchPair explains a pair of networks that is not ours, and names the
 // nearest that is.
 func noSuchPair(p ike.Peer, asked xfrm.Selector) *ike.Fault {
@@ -70,7 +67,7 @@ func noneInCommon(what, table string, ours []ike.Proposal, theirs []candidate) *
 func listWords(list []ike.Proposal) string {
 	var all []string
 	for _, p := range list {
-		all = append(all, strings.ReplaceAll(words(p), ", ", "/"))
+		all = append(all, strings.ReplaceAll(suite.Words(p), ", ", "/"))
 	}
 	return strings.Join(all, ", ")
 }
@@ -134,15 +131,17 @@ func groupChange(g ike.Group, table string) string {
 	return fmt.Sprintf("pfs = %q", "DH-"+row.Word)
 }
 
-// whyNoESP explains; that only PFS differs is worth its own class.
-func (s *Session) whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
+// whyNoESP explains; that only PFS differs is worth its own class. What is not
+// usable, for its SPI or its encapsulation mode, is no ground for advice.
+func whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
 	f := noneInCommon("IPsec", "ipsec", q.child.Proposals, theirs)
 	if len(theirs) > 0 && len(usable) == 0 {
-		f.Text = "the peer's SPI or encapsulation mode cannot be had"
+		f.Text, f.Advice = "the peer's SPI or encapsulation mode cannot be had", "set the peer to tunnel mode"
 		return f
 	}
+	f.Advice = adviceFor("ipsec", q.child.Proposals, usable)
 	for _, ours := range q.child.Proposals {
-		for _, c := range theirs {
+		for _, c := range usable {
 			if !c.unknown && c.offered.proposal.Suite() == ours.Suite() {
 				f.Cause = ike.CausePFS
 			}
