@@ -238,3 +238,19 @@ func TestMustNotAccept(t *testing.T) {
 		})
 	}
 }
+
+// The memory of message ids is bounded, and forgets the oldest first.
+func TestUsedIDs(t *testing.T) {
+	var u usedIDs
+	for id := range uint32(3 * remembered) {
+		if !u.add(id) || u.add(id) {
+			t.Fatalf("%d is not remembered", id)
+		}
+		if old := id - remembered; id >= remembered && (u.has(old) || !u.has(old+1)) {
+			t.Fatalf("after %d, %d is there: %v, %d: %v", id, old, u.has(old), old+1, u.has(old+1))
+		}
+	}
+	if len(u.ring) != remembered || cap(u.ring) > 2*remembered {
+		t.Errorf("%d of %d ids are kept", len(u.ring), cap(u.ring))
+	}
+}
