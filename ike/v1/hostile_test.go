@@ -3,7 +3,9 @@ package v1
 import (
 	"bytes"
 	"net/netip"
+	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
@@ -253,4 +255,26 @@ func TestUsedIDs(t *testing.T) {
 	if len(u.ring) != remembered || cap(u.ring) > 2*remembered {
 		t.Errorf("%d of %d ids are kept", len(u.ring), cap(u.ring))
 	}
+}
+
+// A first message may have as many bytes as a datagram. A session that waits for
+// the next one must not keep them all.
+func TestHalfOpenKeepsNoDatagram(t *testing.T) {
+	a, b := peers()
+	s := NewResponder(testEnv(2), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	datagram := func() weak.Pointer[byte] {
+		data := clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode}, []isakmp.Payload{
+			{Type: isakmp.SA, Body: offerIKE(a).Append(nil)}, {Type: isakmp.Vendor, Body: make([]byte, 60000)},
+		})
+		s.Step(begin, ike.Packet{Local: s.local, Remote: s.remote, Data: data})
+		return weak.Make(&data[0])
+	}()
+	runtime.GC()
+	if s.state != wantInitiatorKey {
+		t.Fatal("the message was refused")
+	}
+	if datagram.Value() != nil {
+		t.Error("the datagram is still there")
+	}
+	runtime.KeepAlive(s)
 }

@@ -151,6 +151,8 @@ func (s *Session) establish(peerID []byte) {
 	c := s.main.choice
 	life := ike.Lifetime{Time: c.life.Time}.Min(ike.Lifetime{Time: s.peer.Lifetime.Time})
 	s.iv = append([]byte(nil), s.iv...)
+	s.main.exponent.Wipe()
+	clear(s.main.shared)
 	s.state, s.main, s.deadline, s.hint, s.heard = established, nil, zeroTime, nil, s.now
 	s.status = ike.SessionStatus{
 		Cookies: s.cookies, Local: s.local, Remote: s.remote, Initiator: s.initiator, Mode: ike.Main,

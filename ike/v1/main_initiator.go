@@ -29,7 +29,7 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 	}
 	return func() {
 		s.cookies.Responder = m.Responder
-		s.main.choice = choice
+		s.main.choice = choice.agreed()
 		s.nat.offered = hasVendor(chain, vendorNATT)
 		s.main.ni = s.random(make([]byte, nonceSize))
 		s.computePublic(func() {

@@ -18,15 +18,15 @@ const maxOffer = 2048
 func (s *Session) takeOffer(m message) (func(), *refusal) {
 	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
 	if err != nil {
-		return nil, s.hopeless(malformed(err.Error()))
+		return nil, hopeless(err.Error())
 	}
 	offer, ok := isakmp.Find(chain, isakmp.SA)
 	if !ok || len(offer) > maxOffer {
-		return nil, s.hopeless(malformed("message 1 has no SA payload of at most 2048 bytes"))
+		return nil, hopeless("message 1 has no SA payload of at most 2048 bytes")
 	}
 	sa, err := isakmp.ParseSA(offer)
 	if err != nil {
-		return nil, s.hopeless(malformed(err.Error()))
+		return nil, hopeless(err.Error())
 	}
 	choice, fitting, fault := chooseForAny(s.candidates, sa)
 	if fault != nil {
@@ -35,7 +35,7 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 	return func() {
 		s.candidates = fitting
 		s.cookies = ike.Cookies{Initiator: m.Initiator, Responder: s.newCookie()}
-		s.main.offer, s.main.choice = append([]byte(nil), offer...), choice
+		s.main.offer, s.main.choice = append([]byte(nil), offer...), choice.agreed()
 		s.nat.offered = hasVendor(chain, vendorNATT)
 		s.state, s.deadline = wantInitiatorKey, s.now.Add(halfOpen)
 		answer := []isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}
@@ -46,9 +46,10 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 	}, nil
 }
 
-// hopeless makes a refusal end the session: a first message that is refused
-// leaves no state behind.
-func (s *Session) hopeless(no *refusal) *refusal {
+// hopeless is a malformed first message: it ends the session, so that it leaves
+// no state behind.
+func hopeless(text string) *refusal {
+	no := malformed(text)
 	no.fatal = true
 	return no
 }

@@ -35,6 +35,13 @@ func (c choice) answer(spi []byte) isakmp.SecurityAssociation {
 	}}}
 }
 
+// agreed is the choice without what only the answer echoes, and which points into
+// the peer's message.
+func (c choice) agreed() choice {
+	c.transform, c.spi = isakmp.Transform{}, nil
+	return c
+}
+
 // offered is a transform as we understand it. What is not understood stands in
 // words only.
 type offered struct {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
-	"github.com/twinspan/twinspan/ike/isakmp"
 )
 
 // finish ends a quick mode whose SAs stand.
@@ -27,7 +26,7 @@ func (s *Session) finish(q *quick) {
 func (q *quick) forget() {
 	clear(q.shared)
 	q.shared, q.public, q.ni, q.nr, q.ids = nil, nil, nil, nil, nil
-	q.exponent, q.choice.transform, q.choice.spi = crypt.Exponent{}, isakmp.Transform{}, nil
+	q.exponent, q.choice = crypt.Exponent{}, q.choice.agreed()
 }
 
 // failQuick ends a quick mode that did not come to its end.
