@@ -125,6 +125,21 @@ func TestOneDeleteForAnAnswerTakenBack(t *testing.T) {
 	}
 }
 
+// A resend of QM1 that comes after we gave up gets no QM2: the SA that it
+// promises is gone.
+func TestLateDuplicateOfAFailedQuickMode(t *testing.T) {
+	p := establishedPair(t)
+	qm1 := p.a.asks(77, nil)
+	p.says(p.a, qm1)
+	p.run(time.Minute)
+	p.b.wantFault(ike.ChildFailed, ike.CauseTimeout)
+	p.b.sent = nil
+	p.says(p.a, qm1)
+	if len(p.b.sent) != 0 {
+		t.Error("it is answered")
+	}
+}
+
 // An error names the quick mode that it is about by its SPI; without one it is
 // about the only one there is. INVALID-SPI is about an SA, never about an offer.
 func TestErrorsFindTheirQuickMode(t *testing.T) {

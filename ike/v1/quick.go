@@ -13,8 +13,8 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// linger is how long a finished exchange still answers duplicates: longer than
-// any peer resends.
+// linger is how long a finished exchange still answers duplicates: most of
+// a peer's resends fall into it.
 const linger = time.Minute
 
 // phase is how far a quick mode is.

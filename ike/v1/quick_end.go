@@ -29,7 +29,8 @@ func (q *quick) forget() {
 	q.exponent, q.choice = crypt.Exponent{}, q.choice.agreed()
 }
 
-// failQuick ends a quick mode that did not come to its end.
+// failQuick ends a quick mode that did not come to its end, and takes back the
+// answer that promised it: a duplicate of the request would else still get it.
 func (s *Session) failQuick(q *quick, f *ike.Fault) {
 	if q.phase == finished {
 		return
@@ -39,6 +40,7 @@ func (s *Session) failQuick(q *quick, f *ike.Fault) {
 	}
 	q.phase, q.ends = finished, s.now.Add(linger)
 	q.flight.answered()
+	q.replies = q.replies.silent()
 	q.forget()
 	s.report(ike.Report{Kind: ike.ChildFailed, Sel: q.child.Sel, SPI: q.spiIn, Fault: f})
 }
@@ -72,13 +74,11 @@ func (s *Session) quickTimedOut(q *quick) {
 	}
 }
 
-// failed undoes a quick mode whose inbound SA could not be installed, and takes
-// back the answer that promised it: a duplicate of the request would else still
-// get it. A finished one belongs to the tunnel.
+// failed undoes a quick mode whose inbound SA could not be installed. A finished
+// one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == in.SPI && q.phase != finished {
-			q.replies = q.replies.silent()
 			s.failQuick(q, &ike.Fault{
 				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 			})
