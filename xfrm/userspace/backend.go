@@ -23,19 +23,12 @@ package userspace
 
 import (
 	"errors"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twinspan/twinspan/xfrm"
 )
-
-// Wire sends ESP in UDP from the socket that IKE uses too (RFC 3948 §2). The
-// packet is only valid during the call.
-type Wire interface {
-	SendESP(local, remote netip.AddrPort, packet []byte) error
-}
 
 // Backend is the data plane. Its devices and sockets belong to the network
 // namespace of the threads that call New and SetLinks, which must be one.
@@ -44,8 +37,7 @@ type Backend struct {
 	now     func() time.Time
 	sockets sockets
 	count   counters
-
-	receivers sync.Pool // of *inbound, for Receive
+	inUDP   *queue
 
 	setting sync.Mutex // one SetLinks or SetPolicies at a time; before mu
 
@@ -104,6 +96,7 @@ func New(w Wire) (*Backend, error) {
 	for _, s := range b.sockets.raw() {
 		b.tasks.Go(func() { b.receiveRaw(s) })
 	}
+	b.tasks.Go(b.receiveUDP)
 	b.tasks.Go(b.keepTime)
 	return b, nil
 }
@@ -111,7 +104,7 @@ func New(w Wire) (*Backend, error) {
 // newBackend is a Backend without sockets and without anybody who keeps time.
 func newBackend(w Wire) *Backend {
 	b := &Backend{
-		wire: w, now: time.Now,
+		wire: w, now: time.Now, inUDP: newQueue(),
 		sas: map[xfrm.SAID]*assoc{}, pairs: map[pairID]*pair{}, gates: map[uint32]*gate{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -136,6 +129,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	close(b.done)
+	b.inUDP.close()
 	for _, l := range links {
 		b.shut(l)
 	}

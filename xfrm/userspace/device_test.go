@@ -70,7 +70,7 @@ func newEnd(t *testing.T, dir xfrm.Direction, sel xfrm.Selector) *end {
 	g := e.gates[sa.IfID]
 	l := &link{Link: xfrm.Link{Name: "twin0001", IfID: sa.IfID, MTU: 1400}, gate: g, dev: e.dev}
 	g.link.Store(l)
-	e.box = &outbound{Backend: e.Backend, link: l, spare: make([]byte, headroom+packetMax+tailroom), answer: make([]byte, tunHeader+answerMax)}
+	e.box = &outbound{Backend: e.Backend, link: l, boxUDP: wirebox{wire: e}, spare: make([]byte, headroom+packetMax+tailroom), answer: make([]byte, tunHeader+answerMax)}
 	return e
 }
 
@@ -79,6 +79,7 @@ func (e *end) send(p []byte) {
 	buf := make([]byte, headroom+len(p)+tailroom)
 	copy(buf[headroom:], p)
 	e.box.one(buf, len(p), epoch)
+	e.box.flush()
 }
 
 // take lets an ESP packet come in.

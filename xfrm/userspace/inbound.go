@@ -38,19 +38,27 @@ func (b *Backend) receiveRaw(s *rawSocket) {
 	}
 }
 
-// Receive takes an ESP packet that came in UDP. The packet is deciphered where
-// it lies and is not touched after the call.
+// Receive takes an ESP packet that came in UDP. It copies the packet, and waits
+// while too many are there that came before.
 func (b *Backend) Receive(local, remote netip.AddrPort, packet []byte) {
-	in, ok := b.receivers.Get().(*inbound)
-	if !ok {
-		in = &inbound{Backend: b}
+	b.inUDP.put(local, remote, packet)
+}
+
+// receiveUDP opens what Receive has taken until Close.
+func (b *Backend) receiveUDP() {
+	in := &inbound{Backend: b}
+	for {
+		select {
+		case <-b.done:
+			return
+		case <-b.inUDP.wake:
+		}
+		now := b.now()
+		for _, a := range b.inUDP.take() {
+			in.one(a, true, now)
+		}
+		in.flush()
 	}
-	defer b.receivers.Put(in)
-	in.one(arrival{
-		esp: packet[:len(packet):len(packet)], // nothing may be joined behind it: the memory is not ours
-		src: remote.Addr().Unmap(), dst: local.Addr().Unmap(), port: remote.Port(),
-	}, true, b.now())
-	in.flush()
 }
 
 // one opens a packet and lets it wait for flush.

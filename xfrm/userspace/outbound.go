@@ -19,6 +19,7 @@ type outbound struct {
 	buffers    [][]byte // with room for an ESP packet around each inner one
 	sizes      []int
 	box4, box6 *outbox
+	boxUDP     wirebox
 	spare      []byte // for a fragment
 	answer     []byte // for an ICMP error
 	answers    quota
@@ -71,6 +72,7 @@ func (b *Backend) readLink(l *link) {
 func (b *Backend) newOutbound(l *link) *outbound {
 	size := l.dev.BatchSize()
 	o := &outbound{Backend: b, link: l, buffers: make([][]byte, size), sizes: make([]int, size), box4: newOutbox(b.sockets.esp4, size)}
+	o.boxUDP.wire = b.wire
 	if b.sockets.esp6 != nil {
 		o.box6 = newOutbox(b.sockets.esp6, size)
 	}
@@ -140,9 +142,7 @@ func (o *outbound) send(a *assoc, buf []byte, h inner, now time.Time) {
 	}
 	switch {
 	case way.encap:
-		if o.wire.SendESP(way.local, way.remote, esp) != nil {
-			o.count.sendFailed.Add(1)
-		}
+		o.count.sendFailed.Add(uint64(o.boxUDP.add(esp, way)))
 	case way.remote.Addr().Is6():
 		o.post(o.box6, esp, way, h.tos)
 	default:
@@ -164,6 +164,7 @@ func (o *outbound) flush() {
 			o.count.sendFailed.Add(uint64(box.flush()))
 		}
 	}
+	o.count.sendFailed.Add(uint64(o.boxUDP.flush()))
 }
 
 // seal makes the ESP packet, counts the inner one and takes a sequence number.

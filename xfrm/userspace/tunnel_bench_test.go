@@ -152,20 +152,21 @@ func check(tb testing.TB, err error) {
 // transfer sends n bytes through the tunnel, between two processes.
 func transfer(tb testing.TB, s xfrmtest.Subject, n int64) {
 	tb.Helper()
-	to := host("sink")
+	to := host(tb, "sink")
 	ready, err := to.StdoutPipe()
 	check(tb, err)
 	check(tb, s.B.Inside(to.Start))
 	_, err = io.ReadFull(ready, make([]byte, len("ready\n")))
 	check(tb, err)
-	from := host(strconv.FormatInt(n, 10))
+	from := host(tb, strconv.FormatInt(n, 10))
 	check(tb, s.A.Inside(from.Start))
 	check(tb, from.Wait())
 	check(tb, to.Wait())
 }
 
-func host(role string) *exec.Cmd {
-	c := exec.Command(os.Args[0])
+// host is a process that ends with the test at the latest.
+func host(tb testing.TB, role string) *exec.Cmd {
+	c := exec.CommandContext(tb.Context(), os.Args[0])
 	c.Env = append(os.Environ(), roleEnv+"="+role)
 	c.Stderr = os.Stderr
 	return c
