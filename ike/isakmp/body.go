@@ -56,6 +56,7 @@ const (
 	InvalidExchange      NotifyType = 7
 	InvalidProtocol      NotifyType = 10
 	InvalidSPI           NotifyType = 11
+	InvalidTransform     NotifyType = 12
 	NoProposalChosen     NotifyType = 14
 	PayloadMalformed     NotifyType = 16
 	InvalidKey           NotifyType = 17

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -227,6 +228,24 @@ func (p *pair) asksWithKey(public []byte) []byte {
 		isakmp.Payload{Type: isakmp.KE, Body: public},
 		isakmp.Payload{Type: isakmp.ID, Body: networkID(child.Sel.Local).Append(nil)},
 		isakmp.Payload{Type: isakmp.ID, Body: networkID(child.Sel.Remote).Append(nil)})
+}
+
+// A responder that cannot install what was agreed on says so: the initiator
+// would else wait, and take the silence for a session that was forgotten.
+func TestPeerHearsOfAFailedInstall(t *testing.T) {
+	p := establishedPair(t)
+	p.says(p.a, p.a.asks(77, nil))
+	var spi uint32
+	for _, q := range p.b.s.quicks {
+		if q.phase == wantProof {
+			spi = q.spiIn
+		}
+	}
+	p.b.reports = nil
+	p.step(p.b, ike.Failed{SPI: spi, Err: errors.New("no such algorithm")})
+	if r := p.b.has(ike.MessageOut); r == nil || r.Step != isakmp.InvalidTransform.String() {
+		t.Errorf("the peer is told %v", r)
+	}
 }
 
 // The end of a child also ends its QM3: a peer that still resends QM2 must not

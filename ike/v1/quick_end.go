@@ -5,6 +5,7 @@ import (
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
+	"github.com/twinspan/twinspan/ike/isakmp"
 )
 
 // finish ends a quick mode whose SAs stand.
@@ -74,14 +75,16 @@ func (s *Session) quickTimedOut(q *quick) {
 	}
 }
 
-// failed undoes a quick mode whose inbound SA could not be installed. A finished
-// one belongs to the tunnel.
+// failed undoes a quick mode whose inbound SA could not be installed, and tells
+// the peer, which would else take our silence for a session that is forgotten. A
+// finished one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == in.SPI && q.phase != finished {
 			s.failQuick(q, &ike.Fault{
 				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 			})
+			s.notifyAuthentic(isakmp.InvalidTransform, q.spiOut)
 		}
 	}
 }
