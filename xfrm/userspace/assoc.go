@@ -59,7 +59,7 @@ func (b *Backend) PutSA(_ context.Context, sa xfrm.SA) error {
 		b.update(a, sa, path)
 		return nil
 	}
-	a, err := newAssoc(sa, path, b.now())
+	a, err := newAssoc(sa, path, b.ivs, b.now())
 	if err != nil {
 		return fmt.Errorf("SA %#08x: %w", sa.SPI, err)
 	}
@@ -96,7 +96,7 @@ func (a *assoc) is(sa xfrm.SA) bool {
 		a.sa.EncKey.Equal(sa.EncKey) && a.sa.AuthKey.Equal(sa.AuthKey)
 }
 
-func newAssoc(sa xfrm.SA, p *path, now time.Time) (*assoc, error) {
+func newAssoc(sa xfrm.SA, p *path, ivs ivSource, now time.Time) (*assoc, error) {
 	sa.EncKey, sa.AuthKey = xfrm.NewSecret(sa.EncKey.Open()), xfrm.NewSecret(sa.AuthKey.Open())
 	a := &assoc{spi: sa.SPI, sa: sa, tally: tally{soft: sa.Soft, hard: sa.Hard, used: xfrm.Usage{Added: now}}}
 	a.deadline.sa = a
@@ -105,7 +105,7 @@ func newAssoc(sa xfrm.SA, p *path, now time.Time) (*assoc, error) {
 		a.in = &incoming{opener: o}
 		return a, err
 	}
-	s, err := newSealer(sa)
+	s, err := newSealer(sa, ivs)
 	if err != nil {
 		return nil, err
 	}

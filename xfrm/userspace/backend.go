@@ -35,6 +35,7 @@ import (
 type Backend struct {
 	wire    Wire
 	now     func() time.Time
+	ivs     ivSource
 	sockets sockets
 	count   counters
 	inUDP   *queue
@@ -104,7 +105,7 @@ func New(w Wire) (*Backend, error) {
 // newBackend is a Backend without sockets and without anybody who keeps time.
 func newBackend(w Wire) *Backend {
 	b := &Backend{
-		wire: w, now: time.Now, inUDP: newQueue(),
+		wire: w, now: time.Now, ivs: newIVSource(), inUDP: newQueue(),
 		sas: map[xfrm.SAID]*assoc{}, pairs: map[pairID]*pair{}, gates: map[uint32]*gate{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}

@@ -50,9 +50,9 @@ func TestRFC3602(t *testing.T) {
 		sa := testSA(plain)
 		sa.EncKey = xfrm.NewSecret(unhex(t, c.Key))
 		sa.SPI = binary.BigEndian.Uint32(unhex(t, c.SPI))
-		s, err := newSealer(sa)
+		s, err := newSealer(sa, nil)
 		check(t, err)
-		s.iv = givenIV(unhex(t, c.IV))
+		s.ivs = givenIV(unhex(t, c.IV))
 		text := unhex(t, c.Plaintext)
 		end := len(text) - espTrailer
 		n := end - int(text[end])
@@ -128,9 +128,9 @@ func sameAsRecorded(t *testing.T, sa xfrm.SA, esp []byte) {
 		t.Errorf("SA %#x: next header %d, %x is no ping", sa.SPI, next, text)
 		return
 	}
-	s, err := newSealer(sa)
+	s, err := newSealer(sa, nil)
 	check(t, err)
-	s.iv = givenIV(esp[espHeader : espHeader+s.block])
+	s.ivs = givenIV(esp[espHeader : espHeader+s.block])
 	buf := make([]byte, headroom+len(text)+tailroom)
 	copy(buf[headroom:], text)
 	if again := s.seal(buf, headroom, len(text), next, binary.BigEndian.Uint32(esp[4:])); !bytes.Equal(again, esp) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -187,15 +186,11 @@ func (b *Backend) shut(l *link) {
 }
 
 // lost notes that a device ended by itself, as by "ip link del". Lost makes the
-// owner compare, and SetLinks makes it again.
-func (b *Backend) lost(l *link, err error) {
+// owner compare, and SetLinks closes what is left and makes it again.
+func (b *Backend) lost(l *link) {
 	l.dead.Store(true)
-	if l.closing.Load() {
-		return
-	}
-	if !errors.Is(err, os.ErrClosed) {
-		_ = l.dev.Close()
-	}
 	l.gate.link.CompareAndSwap(l, nil)
-	b.events.emit(xfrm.Lost{})
+	if !l.closing.Load() {
+		b.events.emit(xfrm.Lost{})
+	}
 }

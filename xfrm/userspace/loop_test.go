@@ -62,12 +62,12 @@ func newKeyedLoop(tb testing.TB, s xfrm.Suite, seed byte) *loop {
 	key[0] += seed
 	sa.AuthKey = xfrm.NewSecret(key)
 	p := &path{remote: netip.AddrPortFrom(outerB, 0), room: 1480}
-	out, err := newAssoc(sa, p, time.Unix(0, 0))
+	out, err := newAssoc(sa, p, newIVSource(), time.Unix(0, 0))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	sa.Dir = xfrm.In
-	in, err := newAssoc(sa, nil, time.Unix(0, 0))
+	in, err := newAssoc(sa, nil, nil, time.Unix(0, 0))
 	if err != nil {
 		tb.Fatal(err)
 	}

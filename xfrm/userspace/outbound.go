@@ -54,7 +54,7 @@ func (b *Backend) readLink(l *link) {
 		case err == nil:
 			failures = 0
 		case errors.Is(err, os.ErrClosed) || failures == readFailures:
-			b.lost(l, err)
+			b.lost(l)
 			return
 		case !errors.Is(err, tun.ErrTooManySegments):
 			failures++

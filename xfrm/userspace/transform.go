@@ -64,8 +64,20 @@ type sealer struct {
 	chain chain
 	block int
 	mac   mac
-	iv    cipher.Block // of a random key: makes unpredictable IVs out of sequence numbers
-	ivBuf [aes.BlockSize]byte
+	ivs   ivSource
+	salt  [8]byte // so that no two SAs have the same IVs
+	iv    [aes.BlockSize]byte
+}
+
+// ivSource makes unpredictable IVs out of numbers that never repeat: a block
+// cipher with a random key of its own. All SAs of a Backend share one.
+type ivSource cipher.Block
+
+func newIVSource() ivSource {
+	key := make([]byte, aes.BlockSize)
+	_, _ = rand.Read(key)      // never fails
+	b, _ := aes.NewCipher(key) // fails for other key sizes
+	return b
 }
 
 // opener is the other direction. Not for concurrent use.
@@ -75,7 +87,7 @@ type opener struct {
 	mac   mac
 }
 
-func newSealer(sa xfrm.SA) (*sealer, error) {
+func newSealer(sa xfrm.SA, ivs ivSource) (*sealer, error) {
 	block, err := newCipher(sa.Suite.Cipher, sa.EncKey.Open())
 	if err != nil {
 		return nil, err
@@ -85,13 +97,9 @@ func newSealer(sa xfrm.SA) (*sealer, error) {
 	if !ok {
 		return nil, fmt.Errorf("%v: the cipher's CBC mode cannot change its IV", sa.Suite)
 	}
-	key := make([]byte, aes.BlockSize)
-	_, _ = rand.Read(key) // never fails
-	iv, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{spi: sa.SPI, chain: c, block: block.BlockSize(), mac: newMAC(sa), iv: iv}, nil
+	s := &sealer{spi: sa.SPI, chain: c, block: block.BlockSize(), mac: newMAC(sa), ivs: ivs}
+	_, _ = rand.Read(s.salt[:]) // never fails
+	return s, nil
 }
 
 func newOpener(sa xfrm.SA) (*opener, error) {
@@ -149,13 +157,14 @@ func (s *sealer) seal(buf []byte, at, n int, next byte, seq uint32) []byte {
 }
 
 // nextIV fills in an IV that nobody can foresee (RFC 3602 §3): the sequence
-// number, which never repeats, through a cipher with a key of its own. Reading
-// the system's random numbers for each packet would cost more than the packet.
+// number, which never repeats, ciphered. Reading the system's random numbers
+// for each packet would cost more than the packet.
 func (s *sealer) nextIV(iv []byte, seq uint32) {
-	binary.BigEndian.PutUint32(s.ivBuf[:], seq)
-	clear(s.ivBuf[4:])
-	s.iv.Encrypt(s.ivBuf[:], s.ivBuf[:])
-	copy(iv, s.ivBuf[:])
+	s.iv = [aes.BlockSize]byte{}
+	copy(s.iv[:], s.salt[:])
+	binary.BigEndian.PutUint32(s.iv[len(s.salt):], seq)
+	s.ivs.Encrypt(s.iv[:], s.iv[:])
+	copy(iv, s.iv[:])
 }
 
 // padding is how much is wanted to fill a block, and at least to a multiple of
