@@ -8,8 +8,8 @@ export TWINSPAN_BIN = $(CURDIR)/bin
 # The version is stamped from git, where there is one that answers.
 STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
 
-# Packages whose tests need neither root, nor a network, nor minutes.
-QUICK = ./xfrm ./ike/... ./daemon/config ./daemon/plan ./daemon/api/... ./cmd/... ./tests/layers
+# Packages whose tests take seconds. Where one needs root it is skipped without.
+QUICK = ./xfrm/... ./ike/... ./daemon ./daemon/api/... ./daemon/config ./daemon/netio ./daemon/plan ./cmd/... ./tests/layers
 
 .PHONY: all help check test vm bench demo clean
 all: ## build bin/twinspand and bin/twinspan
@@ -35,8 +35,8 @@ vm: all ## only the tests that need a kernel with ESP, in a VM
 	tests/install-packages test
 	tests/all vm
 
-bench: ## the benchmarks
-	go test -run '^$$' -bench . -benchmem ./ike/... ./xfrm/...
+bench: ## the benchmarks that have a goal, and a table of both
+	go run ./tests/bench
 
 demo: all ## the Quick Start in network namespaces; PEER=strongswan for a real strongSwan on the other side
 	$(if $(filter strongswan,$(PEER)),tests/install-packages peer)
