@@ -54,6 +54,7 @@ var House = map[string]Row{
 	"tests/swan":    {Imports: []string{"tests/netns"}},
 	"tests/twin":    {Imports: []string{"daemon/api", "tests/netns"}},
 	"tests/interop": {Tests: []string{"tests/netns", "tests/swan", "tests/twin", "daemon/api"}},
+	"tests/bench":   {},
 	"tests/demo":    {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
 }
 
