@@ -103,7 +103,7 @@ func run(t testing.TB, in *netns.Space, command string) string {
 	t.Helper()
 	words := strings.Fields(command)
 	if _, err := exec.LookPath(words[0]); err != nil {
-		t.Skipf("needs %s: %v", words[0], err)
+		netns.Lacks(t, "needs ", words[0], ": ", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), netns.Patience(patience))
 	defer cancel()
@@ -118,7 +118,7 @@ func run(t testing.TB, in *netns.Space, command string) string {
 func nft(t testing.TB, in *netns.Space, script string) {
 	t.Helper()
 	if _, err := exec.LookPath("nft"); err != nil {
-		t.Skip("needs nft: ", err)
+		netns.Lacks(t, "needs nft: ", err)
 	}
 	err := in.Do(func() error {
 		cmd := exec.Command("nft", "-f", "-")

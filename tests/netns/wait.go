@@ -37,10 +37,21 @@ func Patience(d time.Duration) time.Duration {
 	return d
 }
 
+// Lacks skips a test on a machine that lacks something, and says what. Where
+// the whole suite is to run (`make test` sets TWINSPAN_TESTS=all) the machine
+// should have it, and the test fails.
+func Lacks(t testing.TB, what ...any) {
+	t.Helper()
+	if os.Getenv("TWINSPAN_TESTS") == "all" {
+		t.Fatal(what...)
+	}
+	t.Skip(what...)
+}
+
 // NeedRoot skips a test that builds namespaces when this process may not.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
+		Lacks(t, "network namespaces need root")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/twinspan/twinspan/tests/netns"
 	"github.com/twinspan/twinspan/xfrm"
 	"github.com/twinspan/twinspan/xfrm/xfrmtest"
 )
@@ -26,7 +27,7 @@ func openPair(t testing.TB) (s xfrmtest.Subject, own []*Backend) {
 	t.Helper()
 	s = xfrmtest.Veth(t, func(t testing.TB, outer netip.Addr) xfrm.Backend {
 		if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
-			t.Skipf("this machine has no TUN device: %v", err)
+			netns.Lacks(t, "this machine has no TUN device: ", err)
 		}
 		w := listenWire(t, outer)
 		b, err := New(w)
