@@ -6,7 +6,7 @@ export CGO_ENABLED = 0
 export TWINSPAN_BIN = $(CURDIR)/bin
 
 # The version is stamped from git, where there is one that answers.
-STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+STAMP := -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 # Packages whose tests take seconds. Where one needs root it is skipped without.
 QUICK = ./xfrm/... ./ike/... ./daemon ./daemon/api/... ./daemon/config ./daemon/netio ./daemon/plan ./cmd/... ./tests/layers
