@@ -164,8 +164,8 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// Twenty pairs come up by twenty quick modes, several and not all at a time: a
-// peer remembers only so many.
+// Twenty pairs come up by twenty quick modes, one at a time: some peers mix
+// several up.
 func TestTwentyPairs(t *testing.T) {
 	w, a, b := two(t)
 	open, most := 0, 0
@@ -183,7 +183,7 @@ func TestTwentyPairs(t *testing.T) {
 	w.WantDatagrams(6 + 20*3)
 	a.WantSAs(40)
 	b.WantSAs(40)
-	if most < 2 || most > 8 {
+	if most != 1 {
 		t.Errorf("%d quick modes went on at once", most)
 	}
 }

@@ -6,11 +6,18 @@ import (
 	"github.com/twinspan/twinspan/ike"
 )
 
-// window is how many quick modes of ours go at once. strongSwan remembers the
-// IVs of three phase 2 exchanges (charon.max_ikev1_exchanges), of which an
-// informational exchange may need one: with more in flight it forgets the IV
-// that our third message continues, and can read none of them.
-const window = 2
+// window is how many quick modes of ours go at once while the peer answers. It
+// is one: strongSwan remembers the IVs of three phase 2 exchanges
+// (charon.max_ikev1_exchanges) and handles what comes in on several threads, so
+// that a first message may overtake the third of another exchange. With two in
+// flight it has been seen to forget the IV that such a third message continues;
+// it can then never read it, and we believe in SAs that the peer does not have.
+const window = 1
+
+// unanswered is how many there may be in all. Those that the peer let wait until
+// they were sent again do not keep the others waiting: peers that do not know a
+// pair of networks may say nothing.
+const unanswered = 8
 
 // negotiate queues a quick mode, or begins main mode for it.
 func (s *Session) negotiate(n ike.Negotiate) {
@@ -27,22 +34,26 @@ func (s *Session) negotiate(n ike.Negotiate) {
 	}
 }
 
-// startQueued begins quick modes while the window has room.
+// startQueued begins quick modes while there is room.
 func (s *Session) startQueued() {
-	for s.state == established && len(s.queue) > 0 && s.running() < window {
+	for s.state == established && len(s.queue) > 0 && s.room() {
 		n := s.queue[0]
 		s.queue = s.queue[1:]
 		s.beginQuick(n.Child)
 	}
 }
 
-// running counts the quick modes of ours that go on.
-func (s *Session) running() int {
-	n := 0
+// room tells whether another quick mode of ours may begin.
+func (s *Session) room() bool {
+	prompt, all := 0, 0
 	for _, q := range s.quicks {
-		if q.initiator && q.phase != finished {
-			n++
+		if !q.initiator || q.phase == finished {
+			continue
+		}
+		all++
+		if q.flight.tries == 0 {
+			prompt++
 		}
 	}
-	return n
+	return prompt < window && all < unanswered
 }

@@ -88,9 +88,9 @@ func TestSmallBlocksAreCapped(t *testing.T) {
 	}
 }
 
-// No more than a few quick modes of ours go at once; the urgent ones go first.
-func TestWindow(t *testing.T) {
-	a, b := peers()
+// manyPairs gives both peers twenty pairs of networks.
+func manyPairs() (a, b ike.Peer) {
+	a, b = peers()
 	a.Children, b.Children = nil, nil
 	for i := range 20 {
 		sel := xfrm.Selector{Local: netip.MustParsePrefix(fmt.Sprintf("192.168.%d.0/24", i)), Remote: netip.MustParsePrefix("10.0.1.0/24")}
@@ -99,6 +99,13 @@ func TestWindow(t *testing.T) {
 		child.Sel = xfrm.Selector{Local: sel.Remote, Remote: sel.Local}
 		b.Children = append(b.Children, child)
 	}
+	return a, b
+}
+
+// No more quick modes of ours than the window go at once; the urgent ones go
+// first.
+func TestWindow(t *testing.T) {
+	a, b := manyPairs()
 	p := newPair(t, a, b)
 	var held [][]byte
 	p.tamper = func(from *end, data []byte) []byte {
@@ -111,7 +118,7 @@ func TestWindow(t *testing.T) {
 	for i, c := range a.Children {
 		p.step(p.a, ike.Negotiate{Child: c, Urgent: i == 19})
 	}
-	if len(held) != window || p.a.s.running() != window {
+	if len(held) != window || p.a.s.room() {
 		t.Fatalf("%d quick modes at once", len(held))
 	}
 	if next := p.a.s.queue[0]; next.Child.ReqID != 20 {
@@ -123,6 +130,50 @@ func TestWindow(t *testing.T) {
 	}
 	if n := len(p.a.sas); n != 40 {
 		t.Errorf("%d SAs instead of 40", n)
+	}
+}
+
+// A peer that says nothing to some pairs does not keep the others waiting for
+// longer than a first try each, and never has more than a few to think about.
+func TestSilenceKeepsNobodyWaiting(t *testing.T) {
+	a, b := manyPairs()
+	p := newPair(t, a, b)
+	firsts, dropped := map[uint32]bool{}, 3
+	p.tamper = func(from *end, data []byte) []byte {
+		h, _ := isakmp.ParseHeader(data)
+		if h.Exchange != isakmp.QuickMode || from != p.a {
+			return data
+		}
+		if _, seen := firsts[h.MessageID]; !seen {
+			firsts[h.MessageID] = len(firsts) < dropped
+		}
+		if firsts[h.MessageID] {
+			return nil
+		}
+		return data
+	}
+	for _, c := range a.Children {
+		p.step(p.a, ike.Negotiate{Child: c})
+	}
+	p.run(time.Duration(dropped)*retry[0] + time.Second)
+	if n := len(p.a.sas); n != 2*(20-dropped) {
+		t.Errorf("%d SAs instead of %d", n, 2*(20-dropped))
+	}
+	dropped = 20
+	for _, c := range a.Children {
+		p.step(p.a, ike.Negotiate{Child: c})
+	}
+	for range 60 {
+		p.run(time.Second)
+		going := 0
+		for _, q := range p.a.s.quicks {
+			if q.initiator && q.phase != finished {
+				going++
+			}
+		}
+		if going > unanswered {
+			t.Fatalf("%d quick modes wait for answers at once", going)
+		}
 	}
 }
 
