@@ -14,6 +14,8 @@ import (
 // pair is two networks, ours first, as seen from one end.
 type pair struct{ local, remote netip.Prefix }
 
+func (p pair) String() string { return p.local.String() + " <-> " + p.remote.String() }
+
 // tunnel is what one end must be told.
 type tunnel struct {
 	local, remote     netip.Addr

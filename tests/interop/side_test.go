@@ -40,10 +40,14 @@ type child struct {
 	packetsIn, packetsOut uint64
 }
 
+func (c child) String() string {
+	return fmt.Sprintf("%v (in %#08x, out %#08x, %s)", c.pair, c.spiIn, c.spiOut, c.proposal)
+}
+
 // sorted puts children into the order of their networks.
 func sorted(all []child) []child {
 	slices.SortFunc(all, func(a, b child) int {
-		return strings.Compare(fmt.Sprint(a.pair), fmt.Sprint(b.pair))
+		return strings.Compare(a.pair.String(), b.pair.String())
 	})
 	return all
 }
