@@ -113,16 +113,16 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.later(func() { e.peerRestarted(s) })
 	}
 	if r.Kind == ike.Refused || s.member == nil {
-		e.note(r)
+		e.note(r, s.established())
 	}
 }
 
 // note shows a fault that no negotiation of ours has: the peer cannot get
 // through to us. What is only malformed explains nothing to an operator, and
 // anybody can send it.
-func (e *Engine) note(r ike.Report) {
+func (e *Engine) note(r ike.Report, proven bool) {
 	if r.Fault != nil && r.Fault.Cause != ike.CauseMalformed {
-		e.tellLater(e.tunnels[r.Tunnel], tunnel.Noted{Fault: r.Fault})
+		e.tellLater(e.tunnels[r.Tunnel], tunnel.Noted{Fault: r.Fault, Proven: proven})
 	}
 }
 

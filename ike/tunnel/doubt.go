@@ -36,6 +36,9 @@ func (t *Tunnel) replaceDoubted(replaced *pair) {
 		"the peer began anew and has a new SA for the pair")
 }
 
+// loseDoubted takes children in doubt down. The peer is told, though by its own
+// words it has lost them: one that says so without need would go on sending into
+// what is gone.
 func (t *Tunnel) loseDoubted(which func(p *pair, i int, until time.Time) bool, why string) {
 	if len(t.doubts) == 0 {
 		return
@@ -44,7 +47,7 @@ func (t *Tunnel) loseDoubted(which func(p *pair, i int, until time.Time) bool, w
 		p := &t.pairs[k]
 		for i := len(p.children) - 1; i >= 0; i-- {
 			if until, ok := t.doubts[p.children[i].SPIIn]; ok && which(p, i, until) {
-				t.lose(p, i, &ike.Fault{Cause: ike.CauseDeleted, Text: why})
+				t.takeDown(p, i, &ike.Fault{Cause: ike.CauseDeleted, Text: why})
 			}
 		}
 	}

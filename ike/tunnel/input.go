@@ -67,8 +67,11 @@ type Restarted struct{}
 type Used struct{ SPI uint32 }
 
 // Noted gives the tunnel a fault to show: the peer tried to reach us and could
-// not.
-type Noted struct{ Fault *ike.Fault }
+// not. Proven tells that it was the peer, and nobody who has but its address.
+type Noted struct {
+	Fault  *ike.Fault
+	Proven bool
+}
 
 func (Tick) input()          {}
 func (Start) input()         {}

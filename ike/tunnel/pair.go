@@ -30,6 +30,7 @@ type pair struct {
 	urgent   bool          // a packet waits
 	traffic  time.Time     // until when packets are taken to want the pair
 	wait     backoff
+	fault    *ike.Fault // why it is down, nil while that is the whole tunnel's
 }
 
 // childUp takes over a child. An older one of the pair stays for what the peer
@@ -48,6 +49,8 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 	t.replaceTwins(p, c)
 	p.children = append(p.children, c)
 	p.born = t.now
+	p.fault = nil
+	t.fault = t.pairFault() // what kept the whole tunnel down is over
 	t.carrier.try = 0
 	t.replaceDoubted(p)
 	if c.Initiator {
@@ -59,8 +62,7 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 		t.yield()
 	}
 	if len(p.children) > maxOlder+1 {
-		t.say(Delete{p.children[0].SPIIn})
-		t.lose(p, 0, &ike.Fault{Cause: ike.CauseLimit, Text: "newer SAs of the pair stand and this one was not deleted by the peer"})
+		t.takeDown(p, 0, &ike.Fault{Cause: ike.CauseLimit, Text: "newer SAs of the pair stand and this one was not deleted by the peer"})
 	}
 }
 
@@ -83,13 +85,13 @@ func (t *Tunnel) childFailed(in ChildFailed) {
 		return
 	}
 	if !p.asked { // the peer's own try
-		t.noted(in.Fault)
+		t.noted(Noted{Fault: in.Fault, Proven: true})
 		return
 	}
 	p.asked = false
 	t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: in.Sel, Initiator: true, Fault: in.Fault})
 	if len(p.children) == 0 {
-		t.blame(in.Fault)
+		t.blamePair(p, in.Fault)
 		p.wait.fail(t.now, t.rand)
 	}
 }
@@ -111,8 +113,7 @@ func (t *Tunnel) expired(in Expired) {
 	if p == nil {
 		return
 	}
-	t.say(Delete{p.children[i].SPIIn})
-	t.lose(p, i, &ike.Fault{Cause: ike.CauseExpired, Text: "the SA reached the end of its lifetime"})
+	t.takeDown(p, i, &ike.Fault{Cause: ike.CauseExpired, Text: "the SA reached the end of its lifetime"})
 }
 
 // installFailed takes back a child of which only a half got into the data
@@ -128,9 +129,8 @@ func (t *Tunnel) installFailed(in InstallFailed) {
 		Text:   fmt.Sprintf("the data plane refused an SA: %v", in.Err),
 		Advice: "see that the data plane has the tunnel's algorithms",
 	}
-	t.say(Delete{p.children[i].SPIIn})
 	t.history.add(Negotiation{Began: t.now, Sel: p.child.Sel, Fault: f})
-	t.lose(p, i, f)
+	t.takeDown(p, i, f)
 }
 
 // find looks for a child, newest first.
@@ -146,6 +146,12 @@ func (t *Tunnel) find(is func(ike.ChildSA) bool) (*pair, int) {
 	return nil, 0
 }
 
+// takeDown ends a child that the peer may still take for up, and tells it so.
+func (t *Tunnel) takeDown(p *pair, i int, why *ike.Fault) {
+	t.say(Delete{p.children[i].SPIIn})
+	t.lose(p, i, why)
+}
+
 // lose removes both SAs of a child. A pair that has no other is negotiated
 // anew by begin, at once when the child had stood for a while.
 func (t *Tunnel) lose(p *pair, i int, why *ike.Fault) {
@@ -154,7 +160,7 @@ func (t *Tunnel) lose(p *pair, i int, why *ike.Fault) {
 	if len(p.children) > 0 {
 		return
 	}
-	t.blame(why)
+	t.blamePair(p, why)
 	if why.Cause == ike.CauseDataPlane || t.now.Sub(p.born) < soon {
 		p.wait.fail(t.now, t.rand)
 		return

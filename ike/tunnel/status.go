@@ -21,7 +21,7 @@ func (t *Tunnel) Status() ike.Status {
 			s.Try = max(s.Try, p.wait.try)
 		}
 	}
-	if at, ok := t.Wake(); ok && !at.IsZero() {
+	if at, ok := t.nextTry(); ok {
 		s.NextTry = at
 	}
 	return s

@@ -101,7 +101,7 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 	case Acquired:
 		t.acquired(in.ReqID)
 	case Noted:
-		t.noted(in.Fault)
+		t.noted(in)
 	case Restarted:
 		t.doubtAll()
 	case Used:
@@ -121,7 +121,7 @@ func (t *Tunnel) start() {
 	t.fault = nil
 	t.carrier = backoff{}
 	for i := range t.pairs {
-		t.pairs[i].wait = backoff{}
+		t.pairs[i].wait, t.pairs[i].fault = backoff{}, nil
 	}
 }
 
@@ -131,8 +131,7 @@ func (t *Tunnel) stop(why *ike.Fault) {
 		p := &t.pairs[i]
 		p.asked, p.urgent = false, false
 		for len(p.children) > 0 {
-			t.say(Delete{p.children[0].SPIIn})
-			t.lose(p, 0, why)
+			t.takeDown(p, 0, why)
 		}
 		p.wait = backoff{} // a child that we ended ourselves did not fail
 	}
@@ -175,13 +174,15 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 	t.carrier.fail(t.now, t.rand)
 }
 
-// noted shows why the peer cannot reach us, unless a pair stands: what comes
-// from an address that nobody has proved must not spoil a good state.
-func (t *Tunnel) noted(f *ike.Fault) {
-	if f != nil && t.fault != f && t.standing() == 0 && t.desire != off {
-		t.fault = f
-		t.history.add(Negotiation{Began: t.now, Fault: f})
+// noted shows why the peer cannot reach us. What comes from an address that
+// nobody has proved must not spoil a good state: it shows while nothing stands.
+func (t *Tunnel) noted(in Noted) {
+	n := t.standing()
+	if in.Fault == nil || in.Fault == t.fault || t.desire == off || n == len(t.pairs) || n > 0 && !in.Proven {
+		return
 	}
+	t.fault = in.Fault
+	t.history.add(Negotiation{Began: t.now, Fault: in.Fault})
 }
 
 func (t *Tunnel) acquired(reqID uint32) {
@@ -225,17 +226,22 @@ func (t *Tunnel) due(p *pair) (time.Time, bool) {
 	return at, true
 }
 
-// Wake is when the next retry is due, false for none.
+// Wake is when a Tick is wanted, false for never: for a retry, or to see
+// whether the children in doubt live.
 func (t *Tunnel) Wake() (time.Time, bool) {
-	var first time.Time
-	found := false
-	for i := range t.pairs {
-		if at, ok := t.due(&t.pairs[i]); ok && (!found || at.Before(first)) {
+	first, found := t.nextTry()
+	for _, at := range t.doubts {
+		if !found || at.Before(first) {
 			first, found = at, true
 		}
 	}
-	for _, at := range t.doubts {
-		if !found || at.Before(first) {
+	return first, found
+}
+
+// nextTry is when the next retry is due, false for none.
+func (t *Tunnel) nextTry() (first time.Time, found bool) {
+	for i := range t.pairs {
+		if at, ok := t.due(&t.pairs[i]); ok && (!found || at.Before(first)) {
 			first, found = at, true
 		}
 	}
@@ -307,6 +313,22 @@ func (t *Tunnel) blame(f *ike.Fault) {
 	if f != nil && t.desire != off {
 		t.fault = f
 	}
+}
+
+// blamePair keeps the fault of a pair that is down.
+func (t *Tunnel) blamePair(p *pair, f *ike.Fault) {
+	p.fault = f
+	t.blame(f)
+}
+
+// pairFault is the fault of a pair that is down, or nil.
+func (t *Tunnel) pairFault() *ike.Fault {
+	for i := range t.pairs {
+		if p := &t.pairs[i]; len(p.children) == 0 && p.fault != nil {
+			return p.fault
+		}
+	}
+	return nil
 }
 
 func (t *Tunnel) say(a Action) { t.out = append(t.out, a) }

@@ -357,7 +357,7 @@ func TestStopAndStart(t *testing.T) {
 		step{0, Stop{asked}, "delete 300, remove in 300, remove out 1300, child 300 down: asked, disconnect, disabled: asked"},
 		step{0, SessionDown{[]xfrm.Selector{sel(1)}, asked}, ""},
 		step{0, Acquired{100}, ""},
-		step{0, Noted{fault(ike.CauseAuth)}, ""},
+		step{0, Noted{Fault: fault(ike.CauseAuth)}, ""},
 		step{0, answered(1, 0x301), "delete 301, remove in 301, remove out 1301"},
 		step{time.Hour, Tick{}, ""},
 	)
@@ -388,7 +388,7 @@ func TestPeerGoesOnWithItsPairs(t *testing.T) {
 		step{0, Tick{}, "negotiate 0, negotiate 1, negotiate 2, negotiating"},
 		step{0, SessionDown{[]xfrm.Selector{sel(0), sel(1), sel(2)}, fault(ike.CauseTimeout)}, "down: timeout"},
 		step{time.Second / 2, SessionUp{false}, ""},
-		step{time.Second / 4, answered(0, 0x300), "partly up: timeout"},
+		step{time.Second / 4, answered(0, 0x300), "partly up"},
 		step{time.Second, answered(1, 0x301), ""},
 	)
 	wantWake(t, tun, 3750*time.Millisecond)
@@ -414,15 +414,65 @@ func TestPeerThatOnlyMakesSessionsDoesNotPutUsOff(t *testing.T) {
 
 func TestNotedFaultShowsOnlyWhileNothingStands(t *testing.T) {
 	tun := tell(t, peer(ike.Passive, 1),
-		step{0, Noted{fault(ike.CauseAuth)}, ""},
+		step{0, Noted{Fault: fault(ike.CauseAuth)}, ""},
 	)
 	if s := tun.Status(); s.Fault == nil || s.Fault.Cause != ike.CauseAuth {
 		t.Errorf("status %+v", s)
 	}
 	tun.Step(began, answered(0, 0x300))
-	tun.Step(began, Noted{fault(ike.CauseAuth)})
+	tun.Step(began, Noted{Fault: fault(ike.CauseAuth)})
 	if s := tun.Status(); s.Fault != nil || s.State != ike.Up {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// What kept the whole tunnel down is over once a pair stands; what keeps another
+// pair down is not.
+func TestFaultIsThatOfWhatIsDown(t *testing.T) {
+	tun := tell(t, peer(ike.FlowTrigger, 3),
+		step{0, Acquired{100}, "urgent 0, negotiating"},
+		step{time.Minute, SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)}, "down: timeout"},
+		step{time.Minute, answered(0, 0x300), "partly up"},
+	)
+	if f := tun.Status().Fault; f != nil {
+		t.Errorf("an old fault stays: %v", f)
+	}
+	for _, s := range []struct {
+		in   Input
+		want string
+	}{
+		{Acquired{101}, "urgent 1"},
+		{ChildFailed{sel(1), fault(ike.CauseSelectors)}, ""},
+		{answered(2, 0x301), ""},
+	} {
+		if got := words(tun.Step(began.Add(2*time.Minute+headStart), s.in)); got != s.want {
+			t.Errorf("%T: %s, wants %s", s.in, got, s.want)
+		}
+	}
+	if f := tun.Status().Fault; f == nil || f.Cause != ike.CauseSelectors {
+		t.Errorf("the fault of the pair that is down is %v", f)
+	}
+	tun.Step(began.Add(3*time.Minute), answered(1, 0x302))
+	if s := tun.Status(); s.Fault != nil || s.State != ike.Up {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// What a proven peer asks for in vain explains why a pair is down beside another
+// that stands; what anybody may have sent does not.
+func TestNotedFaultOfAProvenPeerShowsWhileAPairIsDown(t *testing.T) {
+	tun := tell(t, peer(ike.Passive, 2),
+		step{0, answered(0, 0x300), "partly up"},
+		step{0, Noted{Fault: fault(ike.CauseAuth)}, ""},
+		step{0, Noted{Fault: fault(ike.CauseSelectors), Proven: true}, ""},
+	)
+	if f := tun.Status().Fault; f == nil || f.Cause != ike.CauseSelectors {
+		t.Errorf("the fault is %v", f)
+	}
+	tun.Step(began, answered(1, 0x301))
+	tun.Step(began, Noted{Fault: fault(ike.CauseSelectors), Proven: true})
+	if f := tun.Status().Fault; f != nil {
+		t.Errorf("all is up and the fault is %v", f)
 	}
 }
 
