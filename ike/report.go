@@ -20,7 +20,7 @@ const (
 	SessionUp                     // phase 1 is done; Session
 	SessionDown                   // the session ended; Fault says why when it was not asked for
 	ChildUp                       // both SAs of a pair stand; Child
-	ChildFailed                   // a quick mode failed; Sel, Fault
+	ChildFailed                   // a quick mode failed; Sel, Initiator, Fault
 	ChildDown                     // a pair's SAs are gone; Child, Fault
 	PeerDeleted                   // the peer deleted the SA that it names SPI; engine only
 	Refused                       // we refused what the peer offered, or ignored what it sent; Fault
@@ -54,6 +54,7 @@ type Report struct {
 	Try           int
 	SPI           uint32
 	Sel           xfrm.Selector
+	Initiator     bool // we began the quick mode
 	Child         *ChildSA
 	Session       *SessionStatus
 	State         State

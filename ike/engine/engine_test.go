@@ -133,8 +133,8 @@ func TestEndedSessionGivesItsPairsBack(t *testing.T) {
 	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 2))}})
 	f := &ike.Fault{Cause: ike.CauseTimeout, Text: "no answer"}
 	b.say(b.fakes[0],
-		ike.Report{Kind: ike.ChildFailed, Sel: sel(0), Fault: f},
-		ike.Report{Kind: ike.ChildFailed, Sel: sel(1), Fault: f},
+		ike.Report{Kind: ike.ChildFailed, Sel: sel(0), Initiator: true, Fault: f},
+		ike.Report{Kind: ike.ChildFailed, Sel: sel(1), Initiator: true, Fault: f},
 		ike.Report{Kind: ike.SessionDown, Fault: f})
 	b.wantWords("child failed, child failed, session down, tunnel changed")
 	h := b.History("a")
@@ -150,6 +150,26 @@ func TestEndedSessionGivesItsPairsBack(t *testing.T) {
 	if len(b.fakes) != 2 || len(b.fakes[1].got) != 2 {
 		t.Errorf("%d sessions", len(b.fakes))
 	}
+}
+
+// A quick mode of the peer's that comes to nothing is not ours for the same
+// pair, which goes on.
+func TestPeersFailureIsNotOurs(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 1))}})
+	f := b.fakes[0]
+	b.upNow(f, "a")
+	no := &ike.Fault{Cause: ike.CauseTimeout}
+	b.say(f, ike.Report{Kind: ike.ChildFailed, Sel: sel(0), Fault: no})
+	b.wantState("a", ike.Negotiating)
+	if got := b.Status()[0].Fault; got != no {
+		t.Errorf("the status shows %v", got)
+	}
+	b.now = b.now.Add(time.Hour)
+	b.tell(ike.Tick{})
+	b.wantLast(f, "Tick") // and no second Negotiate
+	b.say(f, ike.Report{Kind: ike.ChildFailed, Sel: sel(0), Initiator: true, Fault: no})
+	b.wantState("a", ike.Down)
 }
 
 func TestOldSessionsDoNotGather(t *testing.T) {

@@ -254,14 +254,18 @@ func (e *Engine) childUp(s *session, c ike.ChildSA) {
 	e.tellLater(s.member, tunnel.ChildUp{Child: c})
 }
 
-// childFailed tells the tunnel of a failed quick mode. When the session itself
-// ends, the pair stays among those it was asked for, and sessionDown tells all
-// of them at once.
+// childFailed tells the tunnel of a failed quick mode; of one that the peer
+// began it only shows why. When the session itself ends, the pair stays among
+// those it was asked for, and sessionDown tells all of them at once.
 func (e *Engine) childFailed(s *session, r ike.Report, ends bool) {
 	if ends {
 		return
 	}
 	e.takeBack(s, r.SPI)
+	if !r.Initiator {
+		e.note(r, true)
+		return
+	}
 	s.finished(r.Sel)
 	e.tellLater(s.member, tunnel.ChildFailed{Sel: r.Sel, Fault: r.Fault})
 }

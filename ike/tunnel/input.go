@@ -34,7 +34,7 @@ type SessionDown struct {
 // ChildUp gives the tunnel a child: both SAs are in the data plane.
 type ChildUp struct{ Child ike.ChildSA }
 
-// ChildFailed says that the quick mode of a pair failed.
+// ChildFailed says that the quick mode that we began for a pair failed.
 type ChildFailed struct {
 	Sel   xfrm.Selector
 	Fault *ike.Fault

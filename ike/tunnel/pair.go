@@ -81,11 +81,7 @@ func (t *Tunnel) replaceTwins(p *pair, c ike.ChildSA) {
 
 func (t *Tunnel) childFailed(in ChildFailed) {
 	p := t.pair(in.Sel)
-	if p == nil {
-		return
-	}
-	if !p.asked { // the peer's own try
-		t.noted(Noted{Fault: in.Fault, Proven: true})
+	if p == nil || !p.asked {
 		return
 	}
 	p.asked = false

@@ -43,7 +43,7 @@ func (s *Session) failQuick(q *quick, f *ike.Fault) {
 	q.flight.answered()
 	q.replies = q.replies.silent()
 	q.forget()
-	s.report(ike.Report{Kind: ike.ChildFailed, Sel: q.child.Sel, SPI: q.spiIn, Fault: f})
+	s.report(ike.Report{Kind: ike.ChildFailed, Sel: q.child.Sel, SPI: q.spiIn, Initiator: q.initiator, Fault: f})
 }
 
 // tickQuick resends, gives up or forgets.

@@ -244,6 +244,9 @@ func TestInstallBeforeSend(t *testing.T) {
 	if !strings.Contains(f.Text, "no buffer space") {
 		t.Error(f.Error())
 	}
+	if p.b.has(ike.ChildFailed).Initiator {
+		t.Error("the peer's quick mode is reported as ours")
+	}
 }
 
 // A peer that forgot the session does not answer: it ends, so that the next
@@ -257,6 +260,9 @@ func TestForgottenByThePeer(t *testing.T) {
 	p.run(2 * time.Minute)
 	p.a.wantFault(ike.ChildFailed, ike.CauseTimeout)
 	p.a.wantFault(ike.SessionDown, ike.CauseTimeout)
+	if !p.a.has(ike.ChildFailed).Initiator {
+		t.Error("our quick mode is reported as the peer's")
+	}
 }
 
 // The peer's deletion of a child goes to the tunnel; that of the session ends

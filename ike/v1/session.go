@@ -235,7 +235,7 @@ func (s *Session) down(f *ike.Fault) {
 		s.failQuick(q, f)
 	}
 	for _, n := range s.queue {
-		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Fault: f})
+		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Initiator: true, Fault: f})
 	}
 	s.state, s.queue, s.main, s.jobs = dead, nil, nil, nil
 	s.secrets.wipe()
