@@ -28,7 +28,7 @@ import (
 type Options struct {
 	Rand              io.Reader // chance, required; never fails
 	HalfOpen          int       // sessions that we answer and that are not authenticated yet; 4096
-	HalfOpenPerSource int       // of one remote address with one of ours; 64
+	HalfOpenPerSource int       // from how many on one remote address with one of ours gives up its own when there are too many; 64
 	Starting          int       // sessions that we begin at the same time; 256
 }
 

@@ -6,9 +6,11 @@ import (
 )
 
 // halfOpen bounds the sessions that we answer and that are not authenticated.
-// When a bound is reached the oldest one goes whose peer has not used our
+// When the bound is reached the oldest one goes whose peer has not used our
 // cookie, and never the newcomer: who forges the peer's address could otherwise
-// fill the bound and lock it out.
+// fill the bound and lock it out. A source that has many pays for the newcomer
+// itself. It may have as many as there is room for: the more there are, the
+// longer a true one stands, and the farther its peer may be.
 type halfOpen struct {
 	most, perSource int
 	fresh           *list.List // of *session, oldest first; their source may be forged
@@ -36,9 +38,10 @@ func (h *halfOpen) add(s *session) *session {
 	var out *session
 	source := h.bySource[s.addrs]
 	switch {
+	case h.len() < h.most:
 	case len(source) >= h.perSource:
 		out = oldest(source)
-	case h.len() >= h.most:
+	default:
 		out = h.oldest()
 	}
 	s.place = halfPlace{h.fresh, h.fresh.PushBack(s)}

@@ -23,7 +23,7 @@ func many(n int, change func(ike.Peer) ike.Peer) []ike.Peer {
 func passive(p ike.Peer) ike.Peer { return p }
 
 func TestHalfOpenOfOneSource(t *testing.T) {
-	b := newBench(t, Options{HalfOpenPerSource: 3})
+	b := newBench(t, Options{HalfOpen: 4, HalfOpenPerSource: 3})
 	b.tell(ike.Configure{Peers: many(2, passive)})
 	b.first(1, host(1)) // another peer's: not touched by what follows
 	for i := range uint64(3) {
