@@ -43,7 +43,7 @@ const (
 // concurrent use: one loop owns it.
 type Engine struct {
 	env          ike.Env
-	newInitiator func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact bool) carrier
+	newInitiator func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier
 	newResponder func(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) carrier
 
 	tunnels map[string]*member
@@ -81,7 +81,7 @@ type carrier interface {
 // New makes an engine without tunnels: Configure gives it some.
 func New(o Options) *Engine {
 	e := &Engine{
-		newInitiator: func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact bool) carrier {
+		newInitiator: func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier {
 			return v1.NewInitiator(env, p, local, remote, contact)
 		},
 		newResponder: func(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) carrier {

@@ -90,7 +90,7 @@ func TestRefusedFirstMessageLeavesNothing(t *testing.T) {
 func TestNegotiateGoesToTheNewestSession(t *testing.T) {
 	b := newBench(t, Options{})
 	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 2))}})
-	if len(b.fakes) != 1 || len(b.fakes[0].got) != 2 || !b.fakes[0].contact {
+	if len(b.fakes) != 1 || len(b.fakes[0].got) != 2 || !b.fakes[0].contact() {
 		t.Fatalf("%d sessions, %+v", len(b.fakes), b.fakes[0])
 	}
 	first := b.fakes[0]
@@ -123,8 +123,8 @@ func TestContactOnlyWhenNothingIsHeld(t *testing.T) {
 	b.childUp(b.fakes[0], child(0, 0x300, 0x1300))
 	b.say(b.fakes[0], ike.Report{Kind: ike.SessionDown, Fault: &ike.Fault{Cause: ike.CauseExpired}})
 	b.tell(ike.Initiate{Tunnel: "y"}) // the same peer, of which x holds a child
-	if f := b.fakes[len(b.fakes)-1]; f.peer != "y" || f.contact {
-		t.Errorf("%+v", f)
+	if f := b.fakes[len(b.fakes)-1]; f.peer != "y" || f.contact() {
+		t.Errorf("%q tells of an initial contact: %v", f.peer, f.contact())
 	}
 }
 

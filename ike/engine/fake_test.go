@@ -34,7 +34,7 @@ type fake struct {
 	peer       string
 	candidates []ike.Peer
 	cookies    ike.Cookies
-	contact    bool
+	contact    func() bool
 	progressed bool
 	up         bool
 	wake       time.Time
@@ -85,7 +85,7 @@ type bench struct {
 func newBench(t *testing.T, o Options) *bench {
 	o.Rand = dice{rand.NewChaCha8([32]byte{1})}
 	b := &bench{Engine: New(o), t: t, now: begun}
-	b.newInitiator = func(env *ike.Env, p ike.Peer, _, _ netip.AddrPort, contact bool) carrier {
+	b.newInitiator = func(env *ike.Env, p ike.Peer, _, _ netip.AddrPort, contact func() bool) carrier {
 		f := &fake{t: t, env: env, peer: p.Name, contact: contact}
 		binary.BigEndian.PutUint64(f.cookies.Initiator[:], 0xa000+uint64(len(b.fakes)))
 		b.fakes = append(b.fakes, f)

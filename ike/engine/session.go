@@ -29,12 +29,12 @@ func (s *session) initiator() bool { return s.cookie.initiator }
 func (s *session) established() bool { return s.status != nil && !s.dead }
 
 // begin makes a session with the tunnel's peer. The peer is told that we hold
-// nothing of it, if that is so.
+// nothing of it, if that is so when the session comes to say it.
 func (e *Engine) begin(m *member) *session {
 	p := m.Peer()
 	local, remote := netip.AddrPortFrom(p.Local, xfrm.PortIKE), netip.AddrPortFrom(p.Remote, xfrm.PortIKE)
 	s := &session{
-		carrier: e.newInitiator(&e.env, p, local, remote, !m.near.held()),
+		carrier: e.newInitiator(&e.env, p, local, remote, func() bool { return !m.near.held() }),
 		addrs:   addrsOf(local, remote),
 		member:  m,
 	}

@@ -211,6 +211,21 @@ func TestBothBeginAtOnce(t *testing.T) {
 	b.WantSAs(8)
 }
 
+// A session that was begun when nothing stood does not say so any more when the
+// peer's own session has come up meanwhile: the peer would drop that.
+func TestSlowerSessionIsNoInitialContact(t *testing.T) {
+	w, a, b := tunnel(t, 1, nil, nil)
+	w.Run(45 * time.Millisecond)
+	b.Step(ike.Initiate{Tunnel: gz})
+	w.Run(10 * time.Second)
+	w.WantUp(gz)
+	for _, r := range a.Reports {
+		if r.Kind == ike.PeerRestarted || r.Kind == ike.SessionDown {
+			t.Errorf("%v, after\n%s", r.Kind, w.Trace())
+		}
+	}
+}
+
 func TestFlowTrigger(t *testing.T) {
 	w, a, b := tunnel(t, 2, nil, func(a, _ *ike.Peer) { a.Start = ike.FlowTrigger })
 	w.Run(time.Minute)

@@ -69,7 +69,7 @@ func (s *Session) sendInitiatorID() {
 	s.floatPorts()
 	id := identity(s.peer.LocalID).Append(nil)
 	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.hashI(s.secrets, id)}}
-	if s.contact {
+	if s.contact() {
 		chain = append(chain, isakmp.Payload{Type: isakmp.Notify, Body: s.initialContact()})
 	}
 	data, next := s.secrets.seal(s.iv, s.header(isakmp.MainMode, 0), chain)

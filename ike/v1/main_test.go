@@ -149,7 +149,7 @@ func TestInitialContact(t *testing.T) {
 	for _, contact := range []bool{true, false} {
 		t.Run(fmt.Sprint(contact), func(t *testing.T) {
 			p := newPair(t, first(peers()), second(peers()))
-			p.a.s.contact = contact
+			p.a.s.contact = func() bool { return contact }
 			found := false
 			p.tamper = func(from *end, data []byte) []byte {
 				if h, _ := isakmp.ParseHeader(data); from == p.a && p.a.s.state == wantResponderID && h.Flags&isakmp.Encrypted != 0 {

@@ -16,7 +16,7 @@ func TestNATTraversal(t *testing.T) {
 	a, b := peers()
 	inside := netip.MustParseAddr("10.99.0.2")
 	p := newPair(t, a, b)
-	p.a.s = NewInitiator(testEnv(1), a, netip.AddrPortFrom(inside, 500), netip.AddrPortFrom(addrB, 500), true)
+	p.a.s = NewInitiator(testEnv(1), a, netip.AddrPortFrom(inside, 500), netip.AddrPortFrom(addrB, 500), contact)
 	n := &translator{pair: p, inside: inside, ports: map[uint16]uint16{500: 30000}}
 	p.b.s = NewResponder(testEnv(2), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 30000))
 	n.give(n.a, ike.Negotiate{Child: a.Children[0]})

@@ -166,7 +166,7 @@ func TestRecordedInitiator(t *testing.T) {
 			p.jobs = []computed{{public: r.gxi}, {shared: r.gxy}, {public: r.pfs(0)}, {shared: r.qmSecret}}
 			sel := r.networks(t)
 			peer := r.peer(r.initiator, r.responder, sel)
-			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), true)
+			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), contact)
 			p.step(ike.Negotiate{Child: peer.Children[0]})
 			p.s.main.offer = r.offer
 

@@ -26,7 +26,7 @@ type Session struct {
 	peer       ike.Peer   // as responder: the zero value until authenticated
 	candidates []ike.Peer // as responder, until authenticated
 	initiator  bool
-	contact    bool // send INITIAL-CONTACT
+	contact    func() bool // whether to send INITIAL-CONTACT
 
 	local, remote netip.AddrPort
 	cookies       ike.Cookies
@@ -64,9 +64,9 @@ func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 }
 
 // NewInitiator makes a session that begins main mode with p at its first Step,
-// which must be a Negotiate. With contact it tells the peer in message 5 that
-// we hold nothing else of it (INITIAL-CONTACT, RFC 2407 §4.6.3.3).
-func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact bool) *Session {
+// which must be a Negotiate. In message 5 it tells the peer that we hold nothing
+// else of it (INITIAL-CONTACT, RFC 2407 §4.6.3.3), if contact says so by then.
+func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) *Session {
 	s := newSession(env, local, remote)
 	s.peer, s.initiator, s.contact = p, true, contact
 	s.cookies.Initiator = s.newCookie()
