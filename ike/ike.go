@@ -164,9 +164,9 @@ type ChildSA struct {
 	Initiator     bool     // we began the quick mode
 }
 
-// Input is what happened. Packet, Tick, Computed and Failed go to the engine
-// and on to the session concerned; Configure, Initiate, Close, LimitReached,
-// Acquired and Used go to the engine only; Negotiate, DeleteChild and
+// Input is what happened. Packet, Tick, Computed, Failed and Used go to the
+// engine and on to the session concerned; Configure, Initiate, Close,
+// LimitReached and Acquired go to the engine only; Negotiate, DeleteChild and
 // CloseSession go from the engine to a session.
 type Input interface{ input() }
 
@@ -187,7 +187,8 @@ type Computed struct {
 }
 
 // Failed says that an Install was not obeyed. The Sends that needed it were
-// not obeyed either.
+// not obeyed either. A session hears it too of an SA that was gone before its
+// quick mode was done.
 type Failed struct {
 	SPI uint32
 	Err error

@@ -263,6 +263,21 @@ func TestUsedFindsTheSessionThatNegotiates(t *testing.T) {
 	b.wantLast(f, "nothing")
 }
 
+// An SA that goes while its quick mode goes on must not end in a child that
+// carries nothing.
+func TestLimitReachedWhileNegotiating(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	b.first(7, there)
+	f := b.fakes[0]
+	b.upNow(f, "a")
+	b.say(f, ike.Install{SA: xfrm.SA{Dir: xfrm.In, SPI: 0x300, Src: there, Dst: here}})
+	b.tell(ike.LimitReached{SPI: 0x300, Dst: here})
+	b.wantLast(f, "Tick")
+	b.tell(ike.LimitReached{SPI: 0x300, Dst: here, Hard: true})
+	b.wantLast(f, "Failed")
+}
+
 // A peer that says it holds nothing else of ours knows the older session no
 // more; a child that it uses all the same stays.
 func TestPeerThatBeganAnew(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net/netip"
 	"slices"
@@ -122,10 +123,18 @@ func (e *Engine) used(in ike.Used) {
 	}
 }
 
-// limitReached tells the tunnel that an SA is gone. Soft limits ask for a rekey
-// in advance, which is not done here.
+// errGone is why a quick mode fails whose SA did not outlive it.
+var errGone = errors.New("it was gone before the quick mode was done")
+
+// limitReached tells the tunnel that an SA is gone, or the session that still
+// negotiates it. Soft limits ask for a rekey in advance, which is not done here.
 func (e *Engine) limitReached(in ike.LimitReached) {
-	if st := e.standing(in.SPI, in.Dst); in.Hard && st != nil && st.member != nil {
+	st := e.standing(in.SPI, in.Dst)
+	switch {
+	case st == nil || !in.Hard:
+	case st.session != nil:
+		e.drive(st.session, ike.Failed{SPI: in.SPI, Err: errGone})
+	default:
 		e.tell(st.member, tunnel.Expired{SPI: in.SPI, Dst: in.Dst})
 	}
 }
