@@ -242,6 +242,35 @@ func TestFlowTrigger(t *testing.T) {
 	}
 }
 
+// Packets that go on ask again and again for a peer that is away: it is tried
+// seldom and for ever, and found soon after it is back.
+func TestFlowTriggerOfAPeerThatIsAway(t *testing.T) {
+	away := func(Datagram) []Arrival { return nil }
+	w, a, _ := tunnel(t, 1, away, func(a, _ *ike.Peer) { a.Start = ike.FlowTrigger })
+	send := func() bool {
+		_, arrived := a.Send(a.Peer(gz), a.Peer(gz).Children[0].Sel)
+		return arrived
+	}
+	w.Run(time.Second)
+	for range 12 {
+		before := w.Datagrams()
+		for range 10 * 60 {
+			send()
+			w.Run(time.Second)
+		}
+		if n := w.Datagrams() - before; n < 20 || n > 50 {
+			t.Fatalf("%d datagrams in ten minutes", n)
+		}
+	}
+	w.Rule = nil
+	if !w.RunUntil(2*longestTry, send) {
+		t.Errorf("no packet gets through, after\n%s", w.Trace())
+	}
+}
+
+// longestTry is how long a session waits for a peer, and then the longest pause.
+const longestTry = time.Minute + 75*time.Second
+
 // Behind a translator both ends move to port 4500 and ESP goes in UDP, to the
 // port that the translator has chosen.
 func TestBehindATranslator(t *testing.T) {

@@ -23,7 +23,7 @@ type Memory struct {
 	added    uint64 // SAs so far, to know the newest
 	policies []xfrm.Policy
 	links    []xfrm.Link
-	asked    map[uint32]bool // ReqIDs whose Acquire has not been answered by an SA
+	asked    map[uint32]time.Time // by ReqID: when an Acquire was raised that no SA has answered
 	events   chan xfrm.Event
 	lost     bool // an event did not fit and Lost is owed
 	closed   bool
@@ -55,7 +55,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		now:    time.Unix(0, 0),
 		sas:    map[xfrm.SAID]*memSA{},
-		asked:  map[uint32]bool{},
+		asked:  map[uint32]time.Time{},
 		events: make(chan xfrm.Event, eventRoom),
 		inbox:  make(chan Inner, packetRoom),
 	}

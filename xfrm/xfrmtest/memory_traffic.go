@@ -3,6 +3,7 @@ package xfrmtest
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/twinspan/twinspan/xfrm"
 )
@@ -13,7 +14,7 @@ type Fate uint8
 // The fates of a packet.
 const (
 	Sent       Fate = iota + 1 // left through an SA
-	NoSA                       // its policy has no SA; Acquire was raised, unless it was already
+	NoSA                       // its policy has no SA; Acquire was raised, unless it was lately
 	Blocked                    // a Block policy took it
 	Unselected                 // no policy wants it
 	NoLink                     // there is no such link
@@ -96,11 +97,15 @@ func (m *Memory) newest(p xfrm.Policy) *memSA {
 	return best
 }
 
+// askAgain is how long an Acquire may stay without an answer before the next
+// packet raises another: the kernel's xfrm_acq_expires.
+const askAgain = 30 * time.Second
+
 func (m *Memory) acquire(pol xfrm.Policy, p Inner) {
-	if m.asked[pol.ReqID] {
+	if at, ok := m.asked[pol.ReqID]; ok && m.now.Sub(at) < askAgain {
 		return
 	}
-	m.asked[pol.ReqID] = true
+	m.asked[pol.ReqID] = m.now
 	m.emit(xfrm.Acquire{ReqID: pol.ReqID, IfID: pol.IfID, Packet: xfrm.Selector{
 		Local:  netip.PrefixFrom(p.Src.Addr(), p.Src.Addr().BitLen()),
 		Remote: netip.PrefixFrom(p.Dst.Addr(), p.Dst.Addr().BitLen()),
