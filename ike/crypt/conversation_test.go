@@ -72,7 +72,7 @@ func (c conversation) verify(t *testing.T) {
 
 func (c conversation) verifyPublics(t *testing.T) {
 	for _, peer := range [][]byte{c.gxi, c.gxr} {
-		if err := CheckPublic(c.group, peer); err != nil {
+		if err := checkPublic(c.group, peer); err != nil {
 			t.Error(err)
 		}
 	}

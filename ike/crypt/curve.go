@@ -44,11 +44,6 @@ func (c *curve) parse(peer []byte) (*ecdh.PublicKey, error) {
 	return p, nil
 }
 
-func (c *curve) check(peer []byte) error {
-	_, err := c.parse(peer)
-	return err
-}
-
 // private keeps the key of crypto/ecdh once it is made, because making it
 // computes the public value: a quarter of Shared, with X25519 as much as it.
 func (c *curve) private(x xfrm.Secret) private {

@@ -23,8 +23,6 @@ type group interface {
 	scalar() scalar
 	// private computes with the exponent x.
 	private(x xfrm.Secret) private
-	// check refuses a peer's public value that is not a good one.
-	check(peer []byte) error
 }
 
 // private computes with one exponent.
@@ -69,26 +67,14 @@ func NewExponent(g ike.Group, rand io.Reader) (Exponent, error) {
 func (x Exponent) Public() ([]byte, error) { return x.own.public() }
 
 // Shared is g^xy, padded on the left to the size of the modulus, or the x
-// coordinate with a curve (RFC 5903 §7). An error says that the peer's value is
-// not what CheckPublic wants.
+// coordinate with a curve (RFC 5903 §7). It refuses a peer's public value that
+// has not the group's length or is not a member of the group: outside of
+// 1 < v < p-1 (RFC 6989 §2.1), with group 24 outside of the subgroup, with groups
+// 19 to 21 not a point of the curve, with group 31 one that gives no secret.
 func (x Exponent) Shared(peer []byte) ([]byte, error) { return x.own.shared(peer) }
 
 // Wipe overwrites the bytes. No Public or Shared may be running or follow.
 func (x Exponent) Wipe() { x.secret.Wipe() }
-
-// CheckPublic refuses a peer's public value that has not the group's length or
-// is not a member of the group: outside of 1 < v < p-1 (RFC 6989 §2.1), with
-// group 24 outside of the subgroup, with groups 19 to 21 not a point of the
-// curve. Group 31 takes every value (RFC 7748 §5); the few that give no secret
-// are found by Shared. It takes microseconds, but as long as Shared with group
-// 24. Shared makes the same check.
-func CheckPublic(g ike.Group, peer []byte) error {
-	gr, ok := groups[g]
-	if !ok {
-		return unknown(g)
-	}
-	return gr.check(peer)
-}
 
 func unknown(g ike.Group) error {
 	return fmt.Errorf("%v is not a Diffie-Hellman group that is known here", g)

@@ -28,7 +28,7 @@ func TestEveryGroupOfTheSuiteAgrees(t *testing.T) {
 			if bytes.Equal(ga, gb) {
 				t.Error("two exponents are the same")
 			}
-			if err := CheckPublic(g.Group, ga); err != nil {
+			if err := checkPublic(g.Group, ga); err != nil {
 				t.Error(err)
 			}
 			same(t, "g^xy", shared(t, a, gb), shared(t, b, ga))
@@ -146,12 +146,26 @@ func TestExponentIsHiddenAndWiped(t *testing.T) {
 	}
 }
 
+// checkPublic is the check that Shared makes of a peer's value before it
+// computes.
+func checkPublic(g ike.Group, peer []byte) (err error) {
+	switch gr := groups[g].(type) {
+	case *modp:
+		_, err = gr.parse(peer)
+	case *curve:
+		_, err = gr.parse(peer)
+	default:
+		err = unknown(g)
+	}
+	return err
+}
+
 func TestBadPublicValuesAreRefused(t *testing.T) {
 	for _, c := range badPublics(t) {
 		t.Run(fmt.Sprintf("%v %s", c.group, c.name), func(t *testing.T) {
-			err := CheckPublic(c.group, c.value)
+			err := checkPublic(c.group, c.value)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), c.group.String()) {
-				t.Errorf("CheckPublic: %v, want %q", err, c.want)
+				t.Errorf("the check: %v, want %q", err, c.want)
 			}
 			if s, again := exponent(t, c.group).Shared(c.value); s != nil || again == nil || again.Error() != err.Error() {
 				t.Errorf("Shared: %x, %v", s, again)
@@ -235,7 +249,7 @@ func smallOrder24(t *testing.T) []byte {
 // the secret is there.
 func TestX25519RefusesAValueOfLowOrder(t *testing.T) {
 	for _, low := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...)} {
-		if err := CheckPublic(31, low); err != nil {
+		if err := checkPublic(31, low); err != nil {
 			t.Error(err)
 		}
 		_, err := exponent(t, 31).Shared(low)
@@ -245,9 +259,9 @@ func TestX25519RefusesAValueOfLowOrder(t *testing.T) {
 	}
 }
 
-// FuzzCheckPublic holds CheckPublic against math/big's opinion of a MODP value,
+// FuzzPublic holds the check of public values against math/big's opinion of a MODP value,
 // and wants of the others that what is accepted can be computed with.
-func FuzzCheckPublic(f *testing.F) {
+func FuzzPublic(f *testing.F) {
 	for _, g := range suite.Groups {
 		p := public(f, exponent(f, g.Group))
 		f.Add(uint16(g.Group), p)
@@ -262,7 +276,7 @@ func FuzzCheckPublic(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, number uint16, value []byte) {
 		g := ike.Group(number)
-		err := CheckPublic(g, value)
+		err := checkPublic(g, value)
 		row, known := suite.GroupOf(g)
 		if !known && err == nil {
 			t.Fatalf("%v does not exist", g)

@@ -91,11 +91,6 @@ func (m *modp) parse(peer []byte) (*bigmod.Nat, error) {
 	return v, nil
 }
 
-func (m *modp) check(peer []byte) error {
-	_, err := m.parse(peer)
-	return err
-}
-
 func (m *modp) private(x xfrm.Secret) private { return modpPrivate{m, x} }
 
 // modpPrivate computes with the exponent x of a MODP group.

@@ -227,18 +227,3 @@ type Doubt struct {
 	Grade Grade
 	Why   string
 }
-
-// Doubts lists the algorithms of a proposal that are not good.
-func Doubts(p ike.Proposal) []Doubt {
-	var d []Doubt
-	if c, ok := CipherOf(p.Cipher, p.KeyBits); ok && c.Grade != Good {
-		d = append(d, Doubt{c.Word, c.Grade, c.Why})
-	}
-	if h, ok := HashOf(p.Hash); ok && h.Grade != Good {
-		d = append(d, Doubt{h.Word, h.Grade, h.Why})
-	}
-	if g, ok := GroupOf(p.Group); ok && g.Grade != Good {
-		d = append(d, Doubt{g.Word, g.Grade, g.Why})
-	}
-	return d
-}
