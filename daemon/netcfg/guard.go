@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -29,33 +31,41 @@ func (n *Net) SetGuards(ctx context.Context, guards []Guard) error {
 			return err
 		}
 		defer func() { _ = conn.CloseLasting() }()
-		return setGuard(ctx, conn, want)
+		written, err := setGuard(ctx, conn, want)
+		if err == nil && written && n.guard != nil && maps.EqualFunc(n.guard, want, slices.Equal[[]element]) {
+			n.notes = append(n.notes, "somebody had changed or removed the guard (nftables table inet "+tableName+"); it is set again")
+		}
+		if err == nil {
+			n.guard = want
+		}
+		return err
 	})
 }
 
-func setGuard(ctx context.Context, conn *nftables.Conn, want content) error {
+// setGuard tells whether there was anything to write.
+func setGuard(ctx context.Context, conn *nftables.Conn, want content) (written bool, err error) {
 	rules := chains(hasXFRM())
-	found, err := findTables(conn)
+	ours, left, err := findTables(conn)
 	if err != nil {
-		return guardError("read the guard", err)
+		return false, guardError("read the guard", err)
 	}
-	standIn := found[standInName]
-	if found[tableName] {
-		if !standIn && matches(conn, rules, want) {
-			return nil
+	standIn := left != nil
+	if ours != nil {
+		if !standIn && matches(conn, ours, rules, want) {
+			return false, nil
 		}
 		if err := write(ctx, conn, standInName, rules, want); err != nil {
-			return err
+			return true, err
 		}
 		standIn = true
 	}
 	if err := write(ctx, conn, tableName, rules, want); err != nil {
-		return err
+		return true, err
 	}
 	if !standIn {
-		return nil
+		return true, nil
 	}
-	return remove(conn, standInName)
+	return true, remove(conn, standInName)
 }
 
 // removeGuard removes both tables.

@@ -141,6 +141,7 @@ func TestTamperedGuardIsMended(t *testing.T) {
 		"delete table inet twinspan",
 		`add element inet twinspan ways4 { 192.168.1.0/24 . 10.0.1.0/24 . "wan0" }`,
 		"add table inet twinspan-standin",
+		"add table inet twinspan { flags dormant; }",
 	} {
 		nft(t, b.gateway, damage)
 		b.guard(t, guards())

@@ -29,14 +29,18 @@ func dial() (*nftables.Conn, error) {
 	return conn, nil
 }
 
-// findTables tells which of our tables are there.
-func findTables(conn *nftables.Conn) (map[string]bool, error) {
-	found := map[string]bool{}
+// findTables finds our table and its stand-in, nil where there is none.
+func findTables(conn *nftables.Conn) (ours, standIn *nftables.Table, err error) {
 	list, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	for _, t := range list {
-		found[t.Name] = t.Name == tableName || t.Name == standInName
+		switch t.Name {
+		case tableName:
+			ours = t
+		case standInName:
+			standIn = t
+		}
 	}
-	return found, err
+	return ours, standIn, err
 }
 
 // write replaces a table as a whole, or makes it, in one transaction.
@@ -104,8 +108,10 @@ func addChain(conn *nftables.Conn, table *nftables.Table, c chain) {
 
 // matches tells whether our table is what it should be. One that cannot be read
 // is not: writing it anew will show why.
-func matches(conn *nftables.Conn, rules []chain, want content) bool {
-	table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
+func matches(conn *nftables.Conn, table *nftables.Table, rules []chain, want content) bool {
+	if table.Flags != 0 {
+		return false // dormant
+	}
 	for _, c := range rules {
 		if !matchesChain(conn, table, c) {
 			return false
