@@ -15,13 +15,13 @@ const (
 // subject is what a log line is about. Lines with the same one are the same
 // news, whatever address they come from: that can be forged at will.
 type subject struct {
-	kind   ike.Kind
+	what   string // the message
 	tunnel string
 	cause  ike.Cause
 }
 
 // limiter is a token bucket per subject. There are no more subjects than
-// tunnels times kinds times causes.
+// tunnels times messages times causes.
 type limiter struct{ buckets map[subject]*bucket }
 
 type bucket struct {

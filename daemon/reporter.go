@@ -32,15 +32,27 @@ func (r *reporter) take(now time.Time, rep ike.Report) {
 	}
 	attrs := attributes(rep)
 	if level > slog.LevelDebug {
-		suppressed, ok := r.limit.allow(now, subjectOf(rep))
-		if !ok {
-			return
-		}
-		if suppressed > 0 {
-			attrs = append(attrs, slog.Uint64("suppressed", suppressed))
-		}
+		r.within(now, subjectOf(rep), level, attrs)
+		return
 	}
 	r.log.LogAttrs(context.Background(), level, rep.Kind.String(), attrs...)
+}
+
+// tell writes a line that is no report, within the limits too.
+func (r *reporter) tell(now time.Time, level slog.Level, what string, attrs ...slog.Attr) {
+	r.within(now, subject{what: what}, level, attrs)
+}
+
+// within writes a line unless there were too many about its subject.
+func (r *reporter) within(now time.Time, s subject, level slog.Level, attrs []slog.Attr) {
+	suppressed, ok := r.limit.allow(now, s)
+	if !ok {
+		return
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Uint64("suppressed", suppressed))
+	}
+	r.log.LogAttrs(context.Background(), level, s.what, attrs...)
 }
 
 // flush tells what was held back and has come to rest.
@@ -53,12 +65,12 @@ func (r *reporter) flush(now time.Time) {
 		if s.cause != 0 {
 			attrs = append(attrs, slog.String("cause", s.cause.String()))
 		}
-		r.log.LogAttrs(context.Background(), slog.LevelInfo, s.kind.String()+", more of the same", attrs...)
+		r.log.LogAttrs(context.Background(), slog.LevelInfo, s.what+", more of the same", attrs...)
 	}
 }
 
 func subjectOf(rep ike.Report) subject {
-	s := subject{kind: rep.Kind, tunnel: rep.Tunnel}
+	s := subject{what: rep.Kind.String(), tunnel: rep.Tunnel}
 	if rep.Fault != nil {
 		s.cause = rep.Fault.Cause
 	}

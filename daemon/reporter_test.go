@@ -84,7 +84,7 @@ func TestCountersCountWhatIsNotWritten(t *testing.T) {
 }
 
 func TestLimiter(t *testing.T) {
-	one, two := subject{kind: ike.Refused, tunnel: "a"}, subject{kind: ike.Refused, tunnel: "b"}
+	one, two := subject{what: "refused", tunnel: "a"}, subject{what: "refused", tunnel: "b"}
 	l := newLimiter()
 	for range limitBurst {
 		if _, ok := l.allow(start, one); !ok {
