@@ -99,6 +99,9 @@ func (l *loop) start(ctx context.Context, h host, p plan.Plan) error {
 	if err = l.net.SetGuards(ctx, guards(p)); err != nil {
 		return fmt.Errorf("set the guard: %w", err)
 	}
+	if l.meddled, err = l.net.Watch(); err != nil {
+		return err
+	}
 	if l.wire, err = h.Sockets(l.planeIs); err != nil {
 		return fmt.Errorf("open the IKE sockets: %w", err)
 	}
@@ -194,7 +197,7 @@ func (s *service) hear(ctx context.Context, reload <-chan struct{}) error {
 func (l *loop) begin(program string) {
 	l.log.Info("twinspand starts", "version", program, "dataplane", string(l.planeIs), "tunnels", len(l.plan.Tunnels))
 	l.tellNotes()
-	l.upkeep = l.now().Add(upkeepTime)
+	l.upkeep.due = l.now().Add(upkeepTime)
 	for _, w := range l.allWarnings() {
 		l.log.Warn("warning", "reason", w)
 	}

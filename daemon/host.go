@@ -32,6 +32,8 @@ type host interface {
 type network interface {
 	SetGuards(ctx context.Context, want []netcfg.Guard) error
 	SetRoutes(ctx context.Context, want netcfg.Want) error
+	// Watch tells when somebody changed what the two above have set.
+	Watch() (<-chan struct{}, error)
 	Warnings() []string
 	Notes() []string
 	Clear(ctx context.Context) error

@@ -36,8 +36,9 @@ type loop struct {
 	loaded   time.Time // when plan was put in force
 	warnings []string  // of the start
 	changed  bool      // a tunnel's state, since the last beat
-	upkeep   time.Time // when the host is looked over next
-	stopping bool      // what ends from now on ends because of that
+	upkeep   upkeep
+	meddled  <-chan struct{} // somebody changed what of ours is on the host
+	stopping bool            // what ends from now on ends because of that
 
 	do    chan func()
 	ended chan struct{}
@@ -70,24 +71,27 @@ func (l *loop) run(ctx context.Context) {
 				break
 			}
 			l.happened(e)
+		case <-l.meddled:
+			l.hurry()
 		case f := <-l.do:
 			f()
 		case <-timer.C:
 			l.step(ike.Tick{})
+			l.keepUpIfDue()
 		case <-ticker.C:
 			l.look()
 		}
 	}
 }
 
-// arm sets the one timer to when the engine wants to be asked.
+// arm sets the one timer to when the engine wants to be asked, or the host is
+// to be looked over.
 func (l *loop) arm(t *time.Timer) {
-	wake, ok := l.engine.Wake()
-	if !ok {
-		t.Stop()
-		return
+	next := l.upkeep.due
+	if wake, ok := l.engine.Wake(); ok && wake.Before(next) {
+		next = wake
 	}
-	t.Reset(wake.Sub(l.now()))
+	t.Reset(next.Sub(l.now()))
 }
 
 // ask has the loop run f, and waits for it.
@@ -109,9 +113,6 @@ func (l *loop) look() {
 	now := l.now()
 	if l.ledger.waiting() || (len(l.ledger.sas) > 0 && now.Sub(l.ledger.polled) >= pollTime) {
 		l.poll()
-	}
-	if !now.Before(l.upkeep) {
-		l.keepUp()
 	}
 	l.reporter.flush(now)
 	if l.changed {

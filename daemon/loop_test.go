@@ -81,7 +81,7 @@ func TestStartAndStopGoInOrder(t *testing.T) {
 		}
 		x.start(t)
 		w.start(t)
-		want := []string{"choose", "network", "guards", "sockets", "plane", "links", "policies", "routes"}
+		want := []string{"choose", "network", "guards", "watch", "sockets", "plane", "links", "policies", "routes"}
 		if got := w.since(); !slices.Equal(got, want) {
 			t.Errorf("started as %v\nwant %v", got, want)
 		}
@@ -119,7 +119,7 @@ func TestStartAndStopGoInOrder(t *testing.T) {
 
 // A start that fails half way leaves the guard, and says what failed.
 func TestStartThatFails(t *testing.T) {
-	for _, word := range []string{"choose", "network", "guards", "sockets", "plane", "links", "policies", "routes"} {
+	for _, word := range []string{"choose", "network", "guards", "watch", "sockets", "plane", "links", "policies", "routes"} {
 		e := &ether{}
 		w := newSide(t, e, west())
 		broken := errors.New("broken " + word)
@@ -361,6 +361,20 @@ func TestSendThatFailsIsCountedAndToldOnce(t *testing.T) {
 		if n := strings.Count(w.log.String(), "network is unreachable"); n == 0 || n > 20 {
 			t.Errorf("%d lines for %d failures", n, s.Counters["send_errors"])
 		}
+	})
+}
+
+// However often one thing fails, the first failure of another is told.
+func TestOneComplaintDoesNotHideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSide(t, &ether{}, west())
+		w.wire.fail = errors.New("network is unreachable")
+		w.start(t)
+		w.refuse("guards", errors.New("no nftables"))
+		time.Sleep(10 * time.Minute)
+		w.finish(t)
+		w.wantLog(t, "level=ERROR", `msg="send failed"`, "network is unreachable")
+		w.wantLog(t, "level=ERROR", `msg="the guard could not be set again"`, "no nftables")
 	})
 }
 

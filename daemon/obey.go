@@ -80,7 +80,7 @@ func (f failures) inputs() []ike.Input {
 func (l *loop) send(a ike.Send) {
 	if err := l.wire.Send(a.Local, a.Remote, a.Data); err != nil {
 		l.reporter.counts["send_errors"]++
-		l.complain("send failed", ike.MessageOut, slog.String("peer", a.Remote.String()), slog.Any("reason", err))
+		l.complain("send failed", slog.String("peer", a.Remote.String()), slog.Any("reason", err))
 		return
 	}
 	l.reporter.counts["datagrams_out"]++
@@ -90,7 +90,7 @@ func (l *loop) send(a ike.Send) {
 func (l *loop) keepalive(a ike.Keepalive) {
 	if err := l.wire.SendESP(a.Local, a.Remote, []byte{0xff}); err != nil {
 		l.reporter.counts["send_errors"]++
-		l.complain("keepalive failed", ike.MessageOut, slog.String("peer", a.Remote.String()), slog.Any("reason", err))
+		l.complain("keepalive failed", slog.String("peer", a.Remote.String()), slog.Any("reason", err))
 	}
 }
 
@@ -111,7 +111,7 @@ func (l *loop) remove(id xfrm.SAID) {
 	ctx, cancel := context.WithTimeout(context.Background(), planeTime)
 	defer cancel()
 	if err := l.plane.DropSA(ctx, id.SPI, id.Dst); err != nil {
-		l.complain("SA could not be removed", ike.ChildDown, slog.String("spi", spiText(id.SPI)), slog.Any("reason", err))
+		l.complain("SA could not be removed", slog.String("spi", spiText(id.SPI)), slog.Any("reason", err))
 	}
 }
 
@@ -136,13 +136,6 @@ func endsByStop(k ike.Kind) bool {
 }
 
 // complain logs a fault of the machine, within the limits.
-func (l *loop) complain(what string, kind ike.Kind, attrs ...slog.Attr) {
-	suppressed, ok := l.reporter.limit.allow(l.now(), subject{kind: kind, cause: ike.CauseDataPlane})
-	if !ok {
-		return
-	}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Uint64("suppressed", suppressed))
-	}
-	l.log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
+func (l *loop) complain(what string, attrs ...slog.Attr) {
+	l.reporter.tell(l.now(), slog.LevelError, what, attrs...)
 }

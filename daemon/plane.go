@@ -32,7 +32,7 @@ func (l *loop) count() {
 	defer cancel()
 	usage, err := l.plane.Usage(ctx)
 	if err != nil {
-		l.complain("counters could not be read", ike.MessageIn, slog.Any("reason", err))
+		l.complain("counters could not be read", slog.Any("reason", err))
 		return
 	}
 	l.ledger.update(l.now(), usage)
@@ -67,8 +67,8 @@ func (l *loop) happened(e xfrm.Event) {
 		l.log.Debug("peer moved", "peer", e.From.String(), "tunnel", l.owner[e.ReqID], "spi", spiText(e.SPI))
 	case xfrm.Lost:
 		l.reporter.counts["plane_events_lost"]++
-		l.log.Warn("events of the data plane were lost; comparing what it holds")
-		l.compare()
+		l.reporter.tell(l.now(), slog.LevelWarn, "events of the data plane were lost, or a device of it is gone; looking over what there is")
+		l.hurry()
 	}
 }
 
@@ -86,7 +86,7 @@ func (l *loop) compare() {
 	defer cancel()
 	state, err := l.plane.Dump(ctx)
 	if err != nil {
-		l.complain("the data plane could not be read", ike.MessageIn, slog.Any("reason", err))
+		l.complain("the data plane could not be read", slog.Any("reason", err))
 		return
 	}
 	held := make(map[xfrm.SAID]bool, len(state.SAs))
@@ -97,7 +97,7 @@ func (l *loop) compare() {
 		}
 	}
 	if err := l.plane.SetPolicies(ctx, l.plan.Policies); err != nil {
-		l.complain("policies could not be set", ike.MessageIn, slog.Any("reason", err))
+		l.complain("policies could not be set", slog.Any("reason", err))
 	}
 	for _, lost := range l.ledger.missing(held) {
 		l.expired(lost)

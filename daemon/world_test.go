@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
 	"github.com/twinspan/twinspan/daemon/netcfg"
@@ -101,6 +102,8 @@ type machine struct {
 	diary   []string
 	refused map[string]error // by the diary's word
 	stands  standing
+	slow    time.Duration // that setting the guard takes
+	meddled chan struct{}
 }
 
 // standing is the network configuration that a machine was given.
@@ -117,8 +120,19 @@ func (m *machine) host() standing {
 	return m.stands
 }
 
-// strip takes it all away, as another program would.
+// strip takes it all away, as another program would, and tells who watches.
 func (m *machine) strip() {
+	m.stripUnseen()
+	select {
+	case m.meddled <- struct{}{}:
+	default:
+	}
+}
+
+// stripUnseen takes it all away, and nobody is told.
+func (m *machine) stripUnseen() {
+	_ = m.Memory.SetPolicies(context.Background(), nil)
+	_ = m.Memory.SetLinks(context.Background(), nil)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stands.guards, m.stands.routes = nil, netcfg.Want{}
@@ -169,6 +183,10 @@ type hostNet struct{ *machine }
 func (n hostNet) SetGuards(_ context.Context, want []netcfg.Guard) error {
 	err := n.note("guards")
 	n.mu.Lock()
+	slow := n.slow
+	n.mu.Unlock()
+	time.Sleep(slow)
+	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.stands.guards = want
 	if len(want) > len(n.stands.most) {
@@ -184,6 +202,10 @@ func (n hostNet) SetRoutes(_ context.Context, want netcfg.Want) error {
 	defer n.mu.Unlock()
 	n.stands.routes = want
 	return nil
+}
+func (n hostNet) Watch() (<-chan struct{}, error) {
+	n.meddled = make(chan struct{}, 1)
+	return n.meddled, n.note("watch")
 }
 func (n hostNet) Warnings() []string          { return []string{"ip_forward is off"} }
 func (n hostNet) Notes() []string             { return nil }

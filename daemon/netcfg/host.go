@@ -66,7 +66,8 @@ func (n *Net) turnOn(name string) {
 	n.notes = append(n.notes, fmt.Sprintf("%s was 0 and is now 1: a gateway forwards; to have it from boot put it into /etc/sysctl.d", dotted(name)))
 }
 
-// Notes tells what SetRoutes changed of the host's settings, since the last call.
+// Notes tells, since the last call, what SetRoutes changed of the host's
+// settings, and what somebody else had changed of ours and was set again.
 func (n *Net) Notes() []string {
 	notes := n.notes
 	n.notes = nil

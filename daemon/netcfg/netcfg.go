@@ -65,8 +65,10 @@ type Want struct {
 type Net struct {
 	space  netns.NsHandle
 	handle *netlink.Handle
+	guard  content  // of the last SetGuards, nil before
 	want   Want     // of the last SetRoutes
-	notes  []string // what SetRoutes changed of the host
+	notes  []string // see Notes
+	watch  watch
 }
 
 // New opens the network of the calling thread's network namespace.
@@ -85,7 +87,7 @@ func New() (*Net, error) {
 // Close lets go of the descriptors. Guard, routes and rules stay.
 func (n *Net) Close() error {
 	n.handle.Close()
-	return n.space.Close()
+	return errors.Join(n.watch.close(), n.space.Close())
 }
 
 // Clear removes all that is ours: rules and routes, and the guard last.

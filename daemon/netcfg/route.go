@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -59,30 +61,46 @@ func (n *Net) SetRoutes(ctx context.Context, want Want) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	again := len(want.Rules) > 0 && reflect.DeepEqual(n.want, want)
 	n.want = want
-	err := n.setRoutes(want)
+	n.watch.devices.Store(&want.Devices)
+	changed, err := n.setRoutes(want)
+	if again && changed && err == nil {
+		n.notes = append(n.notes, "somebody had changed or removed routes, rules or devices of the gateways; they are set again")
+	}
 	if errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w%s", err, needsAdmin)
 	}
 	return err
 }
 
-func (n *Net) setRoutes(want Want) error {
+// setRoutes tells whether there were other routes and rules than wanted.
+func (n *Net) setRoutes(want Want) (changed bool, err error) {
 	indexes, missing := n.prepareDevices(want)
 	routes, err := n.routes()
 	if err != nil {
-		return err
+		return false, err
 	}
 	rules, err := n.rules()
 	if err != nil {
-		return err
+		return false, err
 	}
 	wantRoutes, failed := n.addRoutes(want.Routes, routes, indexes)
 	wantRules, err := n.addRules(want.Rules, rules)
+	changed = !sameKeys(routes, wantRoutes) || len(rules) != len(wantRules)
 	if err := errors.Join(failed, err); err != nil {
-		return errors.Join(missing, err) // what is there stays until all that is wanted stands
+		return changed, errors.Join(missing, err) // what is there stays until all that is wanted stands
 	}
-	return errors.Join(missing, n.dropRules(rules, wantRules), n.dropRoutes(routes, wantRoutes), n.prepareHost(want))
+	return changed, errors.Join(missing, n.dropRules(rules, wantRules), n.dropRoutes(routes, wantRoutes), n.prepareHost(want))
+}
+
+func sameKeys(have map[routeKey]netlink.Route, want map[routeKey]bool) bool {
+	for key := range have {
+		if !want[key] {
+			return false
+		}
+	}
+	return len(have) == len(want)
 }
 
 func checkWant(want Want) error {
@@ -130,20 +148,21 @@ func (n *Net) prepareDevices(want Want) (map[string]int, error) {
 			errs = append(errs, fmt.Errorf("device %s is down: its routes say unreachable until it is up", name))
 		default:
 			indexes[name] = link.Attrs().Index
-		}
-	}
-	for _, d := range want.Devices {
-		if index, ok := indexes[d.Name]; ok {
-			errs = append(errs, n.alias(index, d))
+			errs = append(errs, n.alias(link, want.Devices))
 		}
 	}
 	return indexes, errors.Join(errs...)
 }
 
-func (n *Net) alias(index int, d Device) error {
-	link := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
-	if err := n.handle.LinkSetAlias(link, d.Alias); err != nil {
-		return fmt.Errorf("device %s: set alias %q: %w", d.Name, d.Alias, err)
+// alias names a device of ours for people. One that is set again would be news
+// for all who watch, us included.
+func (n *Net) alias(link netlink.Link, devices []Device) error {
+	i := slices.IndexFunc(devices, func(d Device) bool { return d.Name == link.Attrs().Name })
+	if i < 0 || devices[i].Alias == link.Attrs().Alias {
+		return nil
+	}
+	if err := n.handle.LinkSetAlias(link, devices[i].Alias); err != nil {
+		return fmt.Errorf("device %s: set alias %q: %w", devices[i].Name, devices[i].Alias, err)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (b *Backend) SetLinks(_ context.Context, want []xfrm.Link) error {
 		}
 		b.shut(l)
 	}
-	errs := []error{b.setMTUs(kept, want)}
+	errs := []error{b.keepLinks(kept, want)}
 	for _, w := range want {
 		if slices.ContainsFunc(kept, func(l *link) bool { return l.is(w) }) {
 			continue
@@ -85,9 +85,12 @@ func validLink(l xfrm.Link) error {
 // is tells that this device is the wanted one, perhaps but for its MTU.
 func (l *link) is(want xfrm.Link) bool { return l.Name == want.Name && l.IfID == want.IfID }
 
-func (b *Backend) setMTUs(links []*link, want []xfrm.Link) error {
+// keepLinks makes devices that are there what they should be: up, where somebody
+// took them down, and with their MTU.
+func (b *Backend) keepLinks(links []*link, want []xfrm.Link) error {
 	var errs []error
 	for _, l := range links {
+		errs = append(errs, b.setUp(l.Name))
 		w := want[slices.IndexFunc(want, l.is)]
 		if w.MTU == l.MTU {
 			continue
