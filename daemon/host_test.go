@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"errors"
+	"io"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 func TestChoiceOfTheDataPlane(t *testing.T) {
@@ -66,6 +69,47 @@ func TestOneDaemonPerNamespace(t *testing.T) {
 		t.Fatal("after the first one's end:", err)
 	}
 	again.Close()
+}
+
+// The daemon runs as a user of its own, and root cleans up: the lock of another
+// user counts when the IKE port says that a daemon has it. Without that anybody
+// could keep the daemon from starting.
+func TestLockOfAnotherUser(t *testing.T) {
+	runtime.LockOSThread() // for good: the thread ends with the test
+	space, err := netns.New()
+	if err != nil {
+		t.Skip("no network namespace can be made:", err)
+	}
+	defer space.Close()
+	held, err := asUser(65534, lockNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if _, err := lockNamespace(); err != nil {
+		t.Errorf("a lock that anybody may take keeps us out: %v", err)
+	}
+	port, err := net.ListenPacket("udp4", "0.0.0.0:500")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if _, err := lockNamespace(); err == nil || !strings.Contains(err.Error(), "another twinspand (process ") {
+		t.Errorf("beside the daemon of another user: %v", err)
+	}
+}
+
+// asUser calls do on this thread with another effective user.
+func asUser(uid uintptr, do func() (io.Closer, error)) (io.Closer, error) {
+	const same = ^uintptr(0)
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, same, uid, same); e != 0 {
+		return nil, e
+	}
+	c, err := do()
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, same, 0, same); e != 0 {
+		panic(e)
+	}
+	return c, err
 }
 
 func TestCleanupTakesAllAway(t *testing.T) {

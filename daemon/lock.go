@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/twinspan/twinspan/daemon/netio"
 )
 
 // lockName is a name among the abstract unix sockets. Those belong to a
@@ -16,8 +18,9 @@ import (
 const lockName = "@twinspand"
 
 // lockNamespace keeps other daemons out of this network namespace. The name is
-// free for any user to take; one that is held by somebody who could not run
-// the daemon keeps nobody out.
+// free for any user to take; one that is held by a user who need not have the
+// daemon's rights keeps nobody out, unless the IKE port is taken too: that takes
+// a privilege, and a daemon of another user has it.
 func lockNamespace() (io.Closer, error) {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: lockName, Net: "unix"})
 	switch {
@@ -30,10 +33,18 @@ func lockNamespace() (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("another twinspand runs in this network namespace (%w); stop it first: systemctl stop twinspand", err)
 	}
-	if owner.Uid != 0 && owner.Uid != uint32(unix.Geteuid()) {
+	if owner.Uid != 0 && owner.Uid != uint32(unix.Geteuid()) && !ikePortTaken() {
 		return io.NopCloser(nil), nil
 	}
 	return nil, fmt.Errorf("another twinspand (process %d) runs in this network namespace; stop it first: systemctl stop twinspand", owner.Pid)
+}
+
+func ikePortTaken() bool {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: netio.PortIKE})
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.EADDRINUSE)
 }
 
 // lockOwner asks the kernel who listens.
