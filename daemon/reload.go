@@ -13,7 +13,8 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// applyTime bounds the changes to the host that one plan asks for.
+// applyTime bounds the changes to the host that one plan asks for; to take them
+// back has the same time again.
 const applyTime = 30 * time.Second
 
 // apply puts next in force: only what differs. Whatever fails, fails before
@@ -24,23 +25,22 @@ func (l *loop) apply(next plan.Plan) (api.Reloaded, error) {
 			"dataplane changed from %q to %q, which a reload cannot do; nothing was changed; systemctl restart twinspand does it",
 			l.plan.DataPlane, next.DataPlane)}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
-	defer cancel()
 	changes := plan.Diff(l.plan, next)
-	if err := l.prepare(ctx, l.plan, next); err != nil {
-		back := l.prepare(ctx, next, l.plan)
+	if err := l.prepare(l.plan, next); err != nil {
+		back := l.prepare(next, l.plan)
 		return api.Reloaded{}, errors.Join(fmt.Errorf("the host refused the change, what was in force stays: %w", err), back)
 	}
-	old := l.plan
 	l.adopt(next)
 	l.step(ike.Configure{Peers: next.Peers})
-	err := l.tidy(ctx, old)
-	return summary(changes, next), err
+	l.ledger.forget(l.knows)
+	return summary(changes, next), l.tidy()
 }
 
 // prepare makes the host ready for next while the tunnels of old still stand:
 // what either of them guards is guarded, devices of both exist.
-func (l *loop) prepare(ctx context.Context, old, next plan.Plan) error {
+func (l *loop) prepare(old, next plan.Plan) error {
+	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+	defer cancel()
 	if err := l.net.SetGuards(ctx, guards(old, next)); err != nil {
 		return fmt.Errorf("set the guard: %w", err)
 	}
@@ -56,8 +56,10 @@ func (l *loop) prepare(ctx context.Context, old, next plan.Plan) error {
 	return nil
 }
 
-// tidy takes away what only old needed.
-func (l *loop) tidy(ctx context.Context, old plan.Plan) error {
+// tidy takes away what the plan in force does not need.
+func (l *loop) tidy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+	defer cancel()
 	if err := l.plane.SetLinks(ctx, l.plan.Links); err != nil {
 		return fmt.Errorf("the change is in force, but old devices remain: %w", err)
 	}
@@ -80,7 +82,6 @@ func (l *loop) adopt(next plan.Plan) {
 			l.owner[c.ReqID] = p.Name
 		}
 	}
-	l.ledger.forget(l.knows)
 }
 
 func (l *loop) knows(tunnel string) bool {

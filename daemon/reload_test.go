@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -177,6 +178,53 @@ func TestReloadThatTheHostRefusesIsTakenBack(t *testing.T) {
 		if got := len(w.status(t).Tunnels); got != 1 {
 			t.Errorf("%d tunnels", got)
 		}
+	})
+}
+
+// A change that takes too long is taken back in a time of its own.
+func TestReloadThatTakesTooLongIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, _ := three(t)
+		policies := len(w.held(t).Policies)
+		o := two()
+		o.tunnels = o.tunnels[:1]
+		write(t, w.path, o.toml())
+		w.mu.Lock()
+		w.slow = applyTime + time.Second
+		w.mu.Unlock()
+		if _, err := w.Reload(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("reload: %v", err)
+		}
+		if n := len(w.held(t).Policies); n != policies {
+			t.Errorf("%d policies, want the old %d", n, policies)
+		}
+		w.mu.Lock()
+		w.slow = 0
+		w.mu.Unlock()
+		w.finish(t)
+	})
+}
+
+// The change is in force but something of the old stays behind: nobody says
+// that the old is in force.
+func TestReloadThatDoesNotTidyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, _ := three(t)
+		o := two()
+		o.tunnels = o.tunnels[:1]
+		write(t, w.path, o.toml())
+		w.mu.Lock()
+		w.fewer = errors.New("no buffer space")
+		w.mu.Unlock()
+		_, err := w.Reload(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the change is in force, but old guards remain") {
+			t.Fatalf("reload: %v", err)
+		}
+		if n := len(w.status(t).Tunnels); n != 1 {
+			t.Errorf("%d tunnels", n)
+		}
+		w.finish(t)
+		w.wantLog(t, "level=ERROR", `msg="reload failed"`, "the change is in force")
 	})
 }
 

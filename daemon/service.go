@@ -70,7 +70,7 @@ func (s *service) Reload(ctx context.Context) (api.Reloaded, error) {
 	}
 	s.loop.notify.reloading()
 	doc, err := s.reload(ctx)
-	s.settle(ctx, doc, err)
+	s.settle(doc, err)
 	return doc, err
 }
 
@@ -88,10 +88,10 @@ func (s *service) reload(ctx context.Context) (api.Reloaded, error) {
 }
 
 // settle tells the log and systemd how a reload ended.
-func (s *service) settle(ctx context.Context, doc api.Reloaded, err error) {
+func (s *service) settle(doc api.Reloaded, err error) {
 	if err != nil {
-		s.loop.log.Error("reload failed, the configuration in force stays", "reason", err.Error())
-		s.loop.notify.ready("reload failed, the old configuration stays in force")
+		s.loop.log.Error("reload failed", "reason", err.Error()) // which says what is in force now
+		s.loop.notify.ready("reload failed: " + err.Error())
 		return
 	}
 	s.loop.log.Info("reloaded", "summary", doc.Summary)

@@ -103,6 +103,7 @@ type machine struct {
 	refused map[string]error // by the diary's word
 	stands  standing
 	slow    time.Duration // that setting the guard takes
+	fewer   error         // of setting fewer guards than there are
 	meddled chan struct{}
 }
 
@@ -180,7 +181,10 @@ func (m *machine) SetPolicies(ctx context.Context, want []xfrm.Policy) error {
 // hostNet is the network configuration of a machine.
 type hostNet struct{ *machine }
 
-func (n hostNet) SetGuards(_ context.Context, want []netcfg.Guard) error {
+func (n hostNet) SetGuards(ctx context.Context, want []netcfg.Guard) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	err := n.note("guards")
 	n.mu.Lock()
 	slow := n.slow
@@ -188,14 +192,17 @@ func (n hostNet) SetGuards(_ context.Context, want []netcfg.Guard) error {
 	time.Sleep(slow)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if len(want) < len(n.stands.guards) && n.fewer != nil {
+		return n.fewer
+	}
 	n.stands.guards = want
 	if len(want) > len(n.stands.most) {
 		n.stands.most = want
 	}
 	return err
 }
-func (n hostNet) SetRoutes(_ context.Context, want netcfg.Want) error {
-	if err := n.note("routes"); err != nil {
+func (n hostNet) SetRoutes(ctx context.Context, want netcfg.Want) error {
+	if err := errors.Join(n.note("routes"), ctx.Err()); err != nil {
 		return err
 	}
 	n.mu.Lock()
