@@ -92,18 +92,34 @@ func choose(word string, able bool, missing []string, err error) (planeName, str
 	return planeUserspace, fmt.Sprintf("ESP runs in user space, slower than in the kernel: %v", err), nil
 }
 
-// Network opens netlink.
-func (linux) Network() (network, error) { return netcfg.New() }
+// Network opens netlink. Here and below, what could not be opened must be nil:
+// an interface around a nil pointer is not.
+func (linux) Network() (network, error) {
+	n, err := netcfg.New()
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
 
 // Sockets binds UDP 500 and 4500.
 func (linux) Sockets(p planeName) (sockets, error) {
-	return netio.Listen(netio.Options{KernelESP: p == planeKernel})
+	s, err := netio.Listen(netio.Options{KernelESP: p == planeKernel})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Plane opens the data plane.
-func (linux) Plane(p planeName, s sockets) (xfrm.Backend, error) {
+func (linux) Plane(p planeName, s sockets) (plane xfrm.Backend, err error) {
 	if p == planeKernel {
-		return kernel.New()
+		plane, err = kernel.New()
+	} else {
+		plane, err = userspace.New(s)
 	}
-	return userspace.New(s)
+	if err != nil {
+		return nil, err
+	}
+	return plane, nil
 }

@@ -99,6 +99,25 @@ func TestLockOfAnotherUser(t *testing.T) {
 	}
 }
 
+// What cannot be opened is nil, and not an interface around a nil pointer, which
+// the end of a failed start would close.
+func TestWhatCannotBeOpenedIsNil(t *testing.T) {
+	runtime.LockOSThread() // for good: the thread ends with the test
+	space, err := netns.New()
+	if err != nil {
+		t.Skip("no network namespace can be made:", err)
+	}
+	defer space.Close()
+	port, err := net.ListenPacket("udp4", "0.0.0.0:500")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if s, err := (linux{}).Sockets(planeUserspace); err == nil || s != nil {
+		t.Errorf("sockets on a port that is taken: %v, %v", s, err)
+	}
+}
+
 // asUser calls do on this thread with another effective user.
 func asUser(uid uintptr, do func() (io.Closer, error)) (io.Closer, error) {
 	const same = ^uintptr(0)
