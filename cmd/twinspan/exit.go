@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,6 +44,8 @@ func failed(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled):
+		return exit{exitFailed, errors.New("interrupted")}
 	case errors.As(err, &gone) && errors.Is(err, fs.ErrPermission):
 		return exit{exitNotPermitted, fmt.Errorf("the socket %s is not for you; be root or a member of the group twinspan", gone.Socket)}
 	case errors.As(err, &gone):

@@ -39,11 +39,16 @@ type Client struct {
 // within it is as good as none.
 const dialTime = 5 * time.Second
 
+// answerTime bounds the wait for an answer. A reload may take half of it to change
+// the host or to take the change back.
+const answerTime = 2 * time.Minute
+
 // New returns a client for the socket at path. Nothing is opened yet.
 func New(path string) *Client {
 	c := &Client{socket: path}
 	dialer := net.Dialer{Timeout: dialTime}
 	c.http.Transport = &http.Transport{
+		ResponseHeaderTimeout: answerTime,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, "unix", path)
 			if err != nil && ctx.Err() == nil {

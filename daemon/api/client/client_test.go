@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
 )
@@ -122,6 +124,28 @@ func TestDaemonThatHangsUp(t *testing.T) {
 	var gone *Unreachable
 	if !errors.As(err, &gone) {
 		t.Errorf("a daemon that hangs up: %v", err)
+	}
+}
+
+// A daemon that is stopped or hangs still has its connections accepted, by the
+// kernel.
+func TestDaemonThatHangs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := New(path)
+	transport := c.http.Transport.(*http.Transport)
+	if transport.ResponseHeaderTimeout != answerTime {
+		t.Errorf("it waits for %v", transport.ResponseHeaderTimeout)
+	}
+	transport.ResponseHeaderTimeout = 50 * time.Millisecond
+	_, err = c.Status(t.Context())
+	var gone *Unreachable
+	if !errors.As(err, &gone) {
+		t.Errorf("a daemon that hangs: %v", err)
 	}
 }
 
