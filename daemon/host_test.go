@@ -131,6 +131,28 @@ func asUser(uid uintptr, do func() (io.Closer, error)) (io.Closer, error) {
 	return c, err
 }
 
+func TestGuardAloneSetsNothingElse(t *testing.T) {
+	w := newSide(t, &ether{}, west())
+	if err := guard(t.Context(), w.path, w.machine); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.since(); !slices.Equal(got, []string{"lock", "network", "guards"}) || len(w.host().guards) != 1 {
+		t.Errorf("it did %v; guards %v", got, w.host().guards)
+	}
+	for _, word := range []string{"lock", "network", "guards"} {
+		w := newSide(t, &ether{}, west()).machine
+		broken := errors.New("broken " + word)
+		w.refuse(word, broken)
+		if err := guard(t.Context(), newSide(t, &ether{}, west()).path, w); !errors.Is(err, broken) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	write(t, w.path, "[vpc.V\n")
+	if err := guard(t.Context(), w.path, w.machine); err == nil || len(w.since()) != 0 {
+		t.Errorf("half a file: %v", err)
+	}
+}
+
 func TestCleanupTakesAllAway(t *testing.T) {
 	w := newSide(t, &ether{}, west())
 	if err := cleanup(t.Context(), kernelHost{w.machine}); err != nil {

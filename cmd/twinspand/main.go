@@ -64,7 +64,7 @@ func (f failure) Unwrap() error { return f.error }
 type flags struct {
 	config, socket string
 	level          slog.Level
-	cleanup        bool
+	guard, cleanup bool
 }
 
 func newRoot(stderr io.Writer) *cobra.Command {
@@ -89,13 +89,18 @@ func newRoot(stderr io.Writer) *cobra.Command {
 	set.StringVar(&f.config, "config", "/etc/twinspan", "the configuration: a file, or a directory with twinspan.toml and conf.d/*.toml")
 	set.StringVar(&f.socket, "socket", daemon.DefaultSocket, "the control socket")
 	set.TextVar(&f.level, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
+	set.BoolVar(&f.guard, "guard", false, "set the guard of the configuration, nothing else, and exit")
 	set.BoolVar(&f.cleanup, "cleanup", false, "take all that is ours off the host, the guard included, and exit")
+	root.MarkFlagsMutuallyExclusive("guard", "cleanup")
 	return root
 }
 
 func work(ctx context.Context, f flags, stderr io.Writer, version string) error {
 	if f.cleanup {
 		return daemon.Cleanup(ctx)
+	}
+	if f.guard {
+		return daemon.Guard(ctx, f.config)
 	}
 	reload := make(chan struct{}, 1)
 	stop := onHangup(reload)

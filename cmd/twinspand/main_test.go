@@ -25,6 +25,8 @@ func TestExitCodes(t *testing.T) {
 		{"version", []string{"--version"}, exitDone, []string{"twinspand "}},
 		{"help", []string{"--help"}, exitDone, []string{"--cleanup", "--log-level"}},
 		{"no such flag", []string{"--confg", "x"}, exitUsage, []string{"unknown flag", "twinspand --help"}},
+		{"guard and cleanup", []string{"--guard", "--cleanup"}, exitUsage, []string{"guard", "cleanup"}},
+		{"the guard of no files", []string{"--guard", "--config", "/nowhere/twinspan"}, exitInvalid, []string{"/nowhere/twinspan"}},
 		{"no such level", []string{"--log-level", "loud"}, exitUsage, []string{"loud"}},
 		{"a word too many", []string{"start"}, exitUsage, []string{"unknown command"}},
 		{"no files", []string{"--config", "/nowhere/twinspan"}, exitInvalid, []string{"/nowhere/twinspan", "no such file"}},

@@ -3,11 +3,13 @@ package interop
 import (
 	"context"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twinspan/twinspan/tests/netns"
+	"github.com/twinspan/twinspan/tests/twin"
 )
 
 // edits of the configuration that keep the pair of networks, and leave next to
@@ -112,6 +114,39 @@ func TestAFailedStartLetsNothingOut(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := daemon.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	m.answered(ctx, t)
+}
+
+// The guard alone, as at boot before the daemon: nothing passes, and the daemon
+// takes it over.
+func TestTheGuardAlone(t *testing.T) {
+	m, _ := established(t, startTwin)
+	ctx, cancel := context.WithTimeout(t.Context(), netns.Patience(30*time.Second))
+	defer cancel()
+	daemon := m.ours.(*twinSide).daemon
+	programs, err := twin.Programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := func() (string, error) {
+		return m.bed.Gateway.Run(ctx, filepath.Join(programs, "twinspand"), "--guard", "--config", daemon.ConfigPath())
+	}
+	if out, err := guard(); err == nil || !strings.Contains(out, "another twinspand") {
+		t.Errorf("beside the daemon: %v\n%s", err, out)
+	}
+	if err := daemon.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Cleanup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := guard(); err != nil {
+		t.Fatal(err)
+	}
+	m.silent(ctx, t, m.watch(t))
 	if err := daemon.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
