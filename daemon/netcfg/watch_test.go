@@ -40,16 +40,14 @@ func TestWatchTellsOfOurs(t *testing.T) {
 		} {
 			b.run(t, b.gateway, other)
 		}
-		// One message per socket is told in order, so what is not told by now
-		// is told together with ours, and seen below.
-		if told(changed, 50*time.Millisecond) {
+		if told(changed, quiet()) {
 			t.Errorf("told of others' before %q", ours)
 		}
 		b.run(t, b.gateway, named(ours))
 		if !told(changed, netns.Patience(patience)) {
 			t.Errorf("not told of %q", ours)
 		}
-		for told(changed, 50*time.Millisecond) { // several messages may be of one change
+		for told(changed, quiet()) { // several messages may be of one change
 		}
 	}
 }
@@ -58,6 +56,9 @@ func TestWatchTellsOfOurs(t *testing.T) {
 func named(command string) string {
 	return strings.ReplaceAll(command, "TABLE", strconv.Itoa(int(table)))
 }
+
+// quiet is how long nothing must be told before it counts as nothing.
+func quiet() time.Duration { return netns.Patience(50 * time.Millisecond) }
 
 func told(changed <-chan struct{}, within time.Duration) bool {
 	select {
@@ -84,7 +85,7 @@ func TestNotesTellOfMeddling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes := again(); len(notes) != 0 || told(changed, 50*time.Millisecond) {
+	if notes := again(); len(notes) != 0 || told(changed, quiet()) {
 		t.Errorf("the same again: %q, or a change", notes)
 	}
 	for _, command := range []string{"nft delete table inet twinspan", "ip rule del table TABLE", "ip route flush table TABLE"} {
