@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netns"
+
+	bed "github.com/twinspan/twinspan/tests/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,15 +47,21 @@ func TestChoiceOfTheDataPlane(t *testing.T) {
 	}
 }
 
-// TestOneDaemonPerNamespace needs a namespace of its own: the lock is the
-// network namespace's, and this machine may run a daemon.
-func TestOneDaemonPerNamespace(t *testing.T) {
+// ownNamespace gives the test a network namespace of its own.
+func ownNamespace(t *testing.T) {
+	t.Helper()
 	runtime.LockOSThread() // for good: the thread ends with the test
 	space, err := netns.New()
 	if err != nil {
-		t.Skip("no network namespace can be made:", err)
+		bed.Lacks(t, "no network namespace can be made: ", err)
 	}
-	defer space.Close()
+	t.Cleanup(func() { space.Close() })
+}
+
+// TestOneDaemonPerNamespace needs a namespace of its own: the lock is the
+// network namespace's, and this machine may run a daemon.
+func TestOneDaemonPerNamespace(t *testing.T) {
+	ownNamespace(t)
 	first, err := lockNamespace()
 	if err != nil {
 		t.Fatal(err)
@@ -75,12 +83,7 @@ func TestOneDaemonPerNamespace(t *testing.T) {
 // user counts when the IKE port says that a daemon has it. Without that anybody
 // could keep the daemon from starting.
 func TestLockOfAnotherUser(t *testing.T) {
-	runtime.LockOSThread() // for good: the thread ends with the test
-	space, err := netns.New()
-	if err != nil {
-		t.Skip("no network namespace can be made:", err)
-	}
-	defer space.Close()
+	ownNamespace(t)
 	held, err := asUser(65534, lockNamespace)
 	if err != nil {
 		t.Fatal(err)
@@ -102,12 +105,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 // What cannot be opened is nil, and not an interface around a nil pointer, which
 // the end of a failed start would close.
 func TestWhatCannotBeOpenedIsNil(t *testing.T) {
-	runtime.LockOSThread() // for good: the thread ends with the test
-	space, err := netns.New()
-	if err != nil {
-		t.Skip("no network namespace can be made:", err)
-	}
-	defer space.Close()
+	ownNamespace(t)
 	port, err := net.ListenPacket("udp4", "0.0.0.0:500")
 	if err != nil {
 		t.Fatal(err)
