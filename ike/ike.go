@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,18 +136,90 @@ type Child struct {
 	Lifetime  Lifetime
 }
 
-// Peer is all that negotiation needs to know of a tunnel.
+// NATT says how NAT traversal is done (RFC 3947, 3948 and their drafts).
+type NATT uint8
+
+// The ways of NAT traversal.
+const (
+	NATTAuto  NATT = iota // the RFC or a draft, as the peer can; ESP goes in UDP where a translator is seen
+	NATTRFC               // the RFC alone
+	NATTDraft             // drafts 02 and 03 alone
+	NATTOff               // none
+	NATTForce             // as auto, and ESP goes in UDP with or without a translator
+)
+
+func (n NATT) String() string {
+	switch n {
+	case NATTAuto:
+		return "auto"
+	case NATTRFC:
+		return "rfc"
+	case NATTDraft:
+		return "draft"
+	case NATTOff:
+		return "off"
+	case NATTForce:
+		return "force"
+	}
+	return fmt.Sprintf("natt(%d)", uint8(n))
+}
+
+// DPDAction is what becomes of the children of a peer that is dead.
+type DPDAction uint8
+
+// The actions of dead peer detection.
+const (
+	DPDRestart DPDAction = iota // negotiate again at once, whoever began
+	DPDClear                    // take them down; what begins the tunnel begins it again
+)
+
+func (a DPDAction) String() string {
+	switch a {
+	case DPDRestart:
+		return "restart"
+	case DPDClear:
+		return "clear"
+	}
+	return fmt.Sprintf("dpd action(%d)", uint8(a))
+}
+
+// DPD is dead peer detection (RFC 3706). A zero Delay is none.
+type DPD struct {
+	Delay   time.Duration // without a sign of life, before the peer is asked
+	Timeout time.Duration // without an answer, before it is taken for dead
+	Action  DPDAction
+}
+
+// Peer is all that negotiation needs to know of a tunnel. The peer's address is
+// Remote, or what Host is resolved to before each attempt; with neither, the
+// peer may come from anywhere, and only it can begin.
 type Peer struct {
-	Name              string // the tunnel's
-	Local, Remote     netip.Addr
-	LocalID, RemoteID ID
-	PSK               xfrm.Secret
+	Name              string        // the tunnel's
+	Local, Remote     netip.Addr    // Remote is invalid while it is not known
+	Host              string        // the peer's name in the DNS, or ""
+	LocalID, RemoteID ID            // a zero RemoteID is the address that the peer has
+	Keys              []xfrm.Secret // pre-shared, newest first: we begin with the first, and who begins may use any
 	Mode              Mode
 	Start             Start
+	NATT              NATT
+	DPD               DPD
 	Proposals         []Proposal // phase 1, best first
 	Lifetime          Lifetime   // phase 1
 	Children          []Child
 	IfID              uint32
+}
+
+// Anywhere tells that the peer's address is not known until it comes.
+func (p Peer) Anywhere() bool { return !p.Remote.IsValid() && p.Host == "" }
+
+// Equal compares two configurations of a tunnel. The keys are compared in
+// constant time; reflection sees all else, so that no later field is forgotten.
+func (p Peer) Equal(o Peer) bool {
+	if !slices.EqualFunc(p.Keys, o.Keys, xfrm.Secret.Equal) {
+		return false
+	}
+	p.Keys, o.Keys = nil, nil
+	return reflect.DeepEqual(p, o)
 }
 
 // Cookies name an ISAKMP SA (RFC 2408 §2.5.3).
@@ -166,8 +240,9 @@ type ChildSA struct {
 
 // Input is what happened. Packet, Tick, Computed, Failed and Used go to the
 // engine and on to the session concerned; Configure, Initiate, Close,
-// LimitReached and Acquired go to the engine only; Negotiate, DeleteChild and
-// CloseSession go from the engine to a session.
+// LimitReached, Acquired, Sent, Moved, Resolved and Probed go to the engine
+// only; Begin, Negotiate, DeleteChild and CloseSession go from the engine to a
+// session.
 type Input interface{ input() }
 
 // Packet is one IKE datagram, without the non-ESP marker. One on our port 4500
@@ -219,9 +294,39 @@ type Acquired struct {
 }
 
 // Used says that authenticated ESP came in on an SPI of ours since it was last
-// said: an implicit third message of its quick mode, or a sign of life of a
-// child in doubt.
+// said: an implicit third message of its quick mode, or a sign of life of the
+// peer and of the child.
 type Used struct{ SPI uint32 }
+
+// Sent says that packets went out on an SA since it was last said.
+type Sent struct {
+	SPI uint32
+	Dst netip.Addr
+}
+
+// Moved says that authenticated ESP in UDP came in on an SPI of ours from
+// another address or port than the peer had (RFC 3948 §5).
+type Moved struct {
+	SPI  uint32
+	From netip.AddrPort
+}
+
+// Resolved answers Resolve.
+type Resolved struct {
+	Tunnel string
+	Addrs  []netip.Addr // of the host, in the order of preference
+	Err    error        // says what to do
+}
+
+// Probed says what the probe through a tunnel has found out: that packets come
+// back or do not. It is said again at each round of the probe.
+type Probed struct {
+	Tunnel  string
+	Passing bool
+}
+
+// Begin asks a new session for phase 1 alone: it replaces one that grows old.
+type Begin struct{}
 
 // Negotiate asks a session for a quick mode. Urgent ones, those with traffic
 // waiting, go before others that wait for a place in the window.
@@ -246,12 +351,17 @@ func (Close) input()        {}
 func (LimitReached) input() {}
 func (Acquired) input()     {}
 func (Used) input()         {}
+func (Sent) input()         {}
+func (Moved) input()        {}
+func (Resolved) input()     {}
+func (Probed) input()       {}
+func (Begin) input()        {}
 func (Negotiate) input()    {}
 func (DeleteChild) input()  {}
 func (CloseSession) input() {}
 
-// Action is what to do: Send, Keepalive, Compute, Install, Remove or Report. A
-// list of Actions is obeyed in order.
+// Action is what to do: Send, Keepalive, Compute, Install, Remove, Follow,
+// Locate, Resolve or Report. A list of Actions is obeyed in order.
 type Action interface{ action() }
 
 // Send sends one IKE datagram. From our port 4500 the non-ESP marker goes in
@@ -282,11 +392,33 @@ type Remove struct {
 	Dst netip.Addr
 }
 
+// Follow changes the UDP ports of an SA that stands: a translator has given the
+// peer another one. An SA that is gone is no error.
+type Follow struct {
+	SPI   uint32
+	Dst   netip.Addr
+	Encap xfrm.Encap
+}
+
+// Locate says where the peer of a tunnel is from now on, for the policies of its
+// pairs; it precedes the first Install that needs it. An invalid Remote says that
+// it is not known any more.
+type Locate struct {
+	Tunnel string
+	Remote netip.Addr
+}
+
+// Resolve asks for the addresses of a host and comes back as Resolved.
+type Resolve struct{ Tunnel, Host string }
+
 func (Send) action()      {}
 func (Compute) action()   {}
 func (Install) action()   {}
 func (Remove) action()    {}
 func (Keepalive) action() {}
+func (Follow) action()    {}
+func (Locate) action()    {}
+func (Resolve) action()   {}
 func (Report) action()    {}
 
 // Session is one ISAKMP SA, in negotiation or established, and the exchanges

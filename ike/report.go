@@ -26,13 +26,14 @@ const (
 	Refused                       // we refused what the peer offered, or ignored what it sent; Fault
 	TunnelChanged                 // a tunnel's State changed; State, Fault
 	PeerRestarted                 // the peer says that it holds nothing else of ours (INITIAL-CONTACT)
+	PeerMoved                     // an authenticated message came from elsewhere; Remote is where the peer is now
 )
 
 var kinds = [...]string{
 	MessageIn: "message in", MessageOut: "message out", Resent: "resent", SessionUp: "session up",
 	SessionDown: "session down", ChildUp: "child up", ChildFailed: "child failed", ChildDown: "child down",
 	PeerDeleted: "peer deleted", Refused: "refused", TunnelChanged: "tunnel changed",
-	PeerRestarted: "peer restarted",
+	PeerRestarted: "peer restarted", PeerMoved: "peer moved",
 }
 
 func (k Kind) String() string {
@@ -80,13 +81,20 @@ const (
 	CauseAsked                      // an operator or a change of the configuration asked for it
 	CauseUnknown                    // nobody is configured with that address
 	CauseLimit                      // a bound against floods was reached
+	CauseDead                       // dead peer detection had no answer
+	CauseMode                       // main mode meets aggressive mode
+	CauseVersion                    // the peer speaks IKEv2 only
+	CauseLifetime                   // the peer insists on another lifetime
+	CauseResolve                    // the peer's name has no address
+	CauseSilent                     // SAs stand, and nothing comes back through them
 )
 
 var causes = [...]string{
 	CauseTimeout: "timeout", CauseProposal: "proposal", CauseAuth: "authentication", CauseIdentity: "identity",
 	CauseSelectors: "selectors", CausePFS: "pfs", CauseNotify: "notify", CauseMalformed: "malformed",
 	CauseDataPlane: "data plane", CauseDeleted: "deleted", CauseExpired: "expired", CauseAsked: "asked",
-	CauseUnknown: "unknown peer", CauseLimit: "limit",
+	CauseUnknown: "unknown peer", CauseLimit: "limit", CauseDead: "dead peer", CauseMode: "mode",
+	CauseVersion: "version", CauseLifetime: "lifetime", CauseResolve: "name", CauseSilent: "nothing comes back",
 }
 
 func (c Cause) String() string {
@@ -96,13 +104,24 @@ func (c Cause) String() string {
 	return fmt.Sprintf("cause(%d)", uint8(c))
 }
 
+// Parameter is one thing that both ends must agree on, as each of them has it.
+type Parameter struct {
+	Name         string // the key of the configuration: "ike.dh_group", "spd.local", "mode"
+	Ours, Theirs string // "" where it is not known
+	Agrees       bool
+}
+
 // Fault says what went wrong, in the words of the configuration: what we have,
 // what the peer has, and what to change.
 type Fault struct {
 	Cause        Cause
 	Text         string // one sentence without a full stop
 	Ours, Theirs string // the values that differ, "" where that is not the point
-	Advice       string // what to change, "" when there is nothing
+	Advice       string // what to change here, "" when there is nothing
+	PeerAdvice   string // what to change at the peer instead, "" when there is nothing
+	// Compared is what we want against what the peer wants: of several
+	// proposals, the two that differ least. Empty where nothing was compared.
+	Compared []Parameter
 }
 
 // Error is all of it on one line.
@@ -133,11 +152,15 @@ const (
 	Down        State = iota + 1 // nothing stands, nothing is going on
 	Negotiating                  // nothing stands yet
 	PartlyUp                     // some pairs have SAs
-	Up                           // every pair has SAs
+	Up                           // every pair has SAs, and nothing says that they carry nothing
 	Disabled                     // an operator took it down
+	Silent                       // every pair has SAs, and nothing comes back through them
 )
 
-var states = [...]string{Down: "down", Negotiating: "negotiating", PartlyUp: "partly up", Up: "up", Disabled: "disabled"}
+var states = [...]string{
+	Down: "down", Negotiating: "negotiating", PartlyUp: "partly up", Up: "up", Disabled: "disabled",
+	Silent: "established, nothing comes back",
+}
 
 func (s State) String() string {
 	if int(s) < len(states) && states[s] != "" {
@@ -175,5 +198,6 @@ type SessionStatus struct {
 	PeerID        string
 	NAT           string // "", "here", "there", "both": where a translator sits
 	Established   time.Time
+	Renew         time.Time // when to begin the session that replaces it; zero: not by us
 	Expires       time.Time
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -87,7 +86,7 @@ func diffTunnels(old, new Plan) []Change {
 			add(Live, "added")
 		case is == nil:
 			add(Restart, "removed")
-		case !samePeer(*was, *is):
+		case !was.Equal(*is):
 			// The engine ends a tunnel whose ike.Peer changed in any way, and
 			// begins it anew: whatever it is, it is a Restart.
 			for _, what := range diffPeers(*was, *is) {
@@ -96,16 +95,6 @@ func diffTunnels(old, new Plan) []Change {
 		}
 	})
 	return out
-}
-
-// samePeer sees every field by reflection, so that none is forgotten, and the
-// key by itself.
-func samePeer(a, b ike.Peer) bool {
-	if !a.PSK.Equal(b.PSK) {
-		return false
-	}
-	a.PSK, b.PSK = xfrm.Secret{}, xfrm.Secret{}
-	return reflect.DeepEqual(a, b)
 }
 
 // diffPeers says what is different in two peers that are not the same.
@@ -128,7 +117,7 @@ func diffPeers(a, b ike.Peer) []string {
 			out = append(out, f.name+" "+f.was+" -> "+f.is)
 		}
 	}
-	if !a.PSK.Equal(b.PSK) {
+	if !slices.EqualFunc(a.Keys, b.Keys, xfrm.Secret.Equal) {
 		out = append(out, "pre-shared key changed")
 	}
 	out = append(out, diffPairs(a.Children, b.Children)...)

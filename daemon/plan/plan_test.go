@@ -78,7 +78,7 @@ func describe(p plan.Plan) string {
 	for i, peer := range p.Peers {
 		fmt.Fprintf(&b, "tunnel %s: %s to %s, defined in %v\n", peer.Name, p.Tunnels[i].Gateway, p.Tunnels[i].CustomerGateway, p.Tunnels[i].Defined)
 		fmt.Fprintf(&b, "  %v (%v) to %v (%v), %v, %v, if_id %#x, key of %d bytes\n", peer.Local, peer.LocalID, peer.Remote, peer.RemoteID,
-			peer.Mode, peer.Start, peer.IfID, peer.PSK.Len())
+			peer.Mode, peer.Start, peer.IfID, peer.Keys[0].Len())
 		for _, q := range peer.Proposals {
 			fmt.Fprintf(&b, "  ike   %s\n", suite.Words(q))
 		}

@@ -70,7 +70,7 @@ func (m *maker) checkEnds(t *tunnel, p ike.Peer, ends map[end]*tunnel) {
 
 // peer is what negotiation needs to know of a tunnel.
 func (m *maker) peer(t *tunnel, reqIDs numbers) ike.Peer {
-	p := ike.Peer{Name: t.Name, PSK: t.PSK.V, Mode: ike.Main, Start: starts[t.Negotiation.Or(config.Active)]}
+	p := ike.Peer{Name: t.Name, Keys: []xfrm.Secret{t.PSK.V}, Mode: ike.Main, Start: starts[t.Negotiation.Or(config.Active)]}
 	if t.gateway != nil {
 		p.Local, p.IfID = t.gateway.PublicIP.V, t.gateway.ifID
 	}

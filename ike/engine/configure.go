@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"reflect"
 	"slices"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/tunnel"
-	"github.com/twinspan/twinspan/xfrm"
 )
 
 // configure makes the tunnels those of peers. What is equal is not touched.
@@ -21,7 +19,7 @@ func (e *Engine) configure(peers []ike.Peer) {
 		switch {
 		case !stays:
 			e.dismiss(m, "the tunnel is no longer configured")
-		case !equal(m.Peer(), p):
+		case !m.Peer().Equal(p):
 			e.dismiss(m, "the tunnel's configuration changed")
 		}
 	}
@@ -31,16 +29,6 @@ func (e *Engine) configure(peers []ike.Peer) {
 			e.admit(wanted[p.Name])
 		}
 	}
-}
-
-// equal compares two configurations of a tunnel. The keys are compared in
-// constant time; reflection sees all else, so that no later field is forgotten.
-func equal(a, b ike.Peer) bool {
-	if !a.PSK.Equal(b.PSK) {
-		return false
-	}
-	a.PSK, b.PSK = xfrm.Secret{}, xfrm.Secret{}
-	return reflect.DeepEqual(a, b)
 }
 
 // admit adds a tunnel and lets it begin.

@@ -24,7 +24,7 @@ func up(t *testing.T) (*bench, ike.Peer) {
 func TestEqualPeersAreNotTouched(t *testing.T) {
 	b, p := up(t)
 	same := p
-	same.PSK = xfrm.NewSecret([]byte("key of a"))
+	same.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("key of a"))}
 	same.Children = slices.Clone(p.Children)
 	b.tell(ike.Configure{Peers: []ike.Peer{same}})
 	b.wantWords("")
@@ -38,8 +38,8 @@ func TestEqualPeersAreNotTouched(t *testing.T) {
 
 func TestChangedPeersRestart(t *testing.T) {
 	for name, change := range map[string]func(*ike.Peer){
-		"key":       func(p *ike.Peer) { p.PSK = xfrm.NewSecret([]byte("another")) },
-		"no key":    func(p *ike.Peer) { p.PSK = xfrm.Secret{} },
+		"key":       func(p *ike.Peer) { p.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("another"))} },
+		"no key":    func(p *ike.Peer) { p.Keys = nil },
 		"lifetime":  func(p *ike.Peer) { p.Lifetime.Time++ },
 		"child":     func(p *ike.Peer) { p.Children = append(slices.Clone(p.Children), ike.Child{Sel: sel(1), ReqID: 9}) },
 		"proposals": func(p *ike.Peer) { p.Proposals = []ike.Proposal{{Group: 14}} },
@@ -56,7 +56,7 @@ func TestChangedPeersRestart(t *testing.T) {
 				t.Errorf("%d sessions, %d tunnels", len(b.fakes), len(b.Status()))
 			}
 			b.first(7, p.Remote)
-			if got := b.fakes[2].candidates; len(got) != 1 || !equal(got[0], p) {
+			if got := b.fakes[2].candidates; len(got) != 1 || !got[0].Equal(p) {
 				t.Errorf("the peer is answered by %+v", got)
 			}
 		})

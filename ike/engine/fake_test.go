@@ -166,7 +166,7 @@ func sel(n int) xfrm.Selector {
 // peerOf is a passive tunnel with n pairs.
 func peerOf(name string, remote netip.Addr, n int) ike.Peer {
 	p := ike.Peer{
-		Name: name, Local: here, Remote: remote, PSK: xfrm.NewSecret([]byte("key of " + name)),
+		Name: name, Local: here, Remote: remote, Keys: []xfrm.Secret{xfrm.NewSecret([]byte("key of " + name))},
 		Mode: ike.Main, Start: ike.Passive,
 	}
 	for i := range n {

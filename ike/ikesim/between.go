@@ -21,7 +21,7 @@ func Between(tunnel string, here, there netip.Addr, n int) (a, b ike.Peer) {
 	a = ike.Peer{
 		Name: tunnel, Local: here, Remote: there,
 		LocalID: ike.AddressID(here), RemoteID: ike.AddressID(there),
-		PSK: xfrm.NewSecret([]byte("key of " + tunnel)), Mode: ike.Main, Start: ike.Active,
+		Keys: []xfrm.Secret{xfrm.NewSecret([]byte("key of " + tunnel))}, Mode: ike.Main, Start: ike.Active,
 		Proposals: []ike.Proposal{FastIKE}, Lifetime: ike.Lifetime{Time: 24 * time.Hour}, IfID: xfrm.Ours | 1,
 	}
 	b = a

@@ -14,7 +14,7 @@ func TestEveryMoment(t *testing.T) {
 	both := func(do func(*Host)) func(a, b *Host) { return func(a, b *Host) { do(a); do(b) } }
 	rekeyed := func(h *Host) {
 		p := h.Peer(gz)
-		p.PSK = xfrm.NewSecret([]byte("another"))
+		p.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("another"))}
 		h.Configure(p)
 	}
 	reopened := func(h *Host) {

@@ -180,7 +180,7 @@ func (s *story) set(p *ike.Peer, settings []string) {
 		case "start":
 			p.Start = map[string]ike.Start{"active": ike.Active, "passive": ike.Passive, "flow_trigger": ike.FlowTrigger}[value]
 		case "psk":
-			p.PSK = xfrm.NewSecret([]byte(value))
+			p.Keys = []xfrm.Secret{xfrm.NewSecret([]byte(value))}
 		case "id":
 			p.LocalID = ike.ID{Kind: ike.IDFQDN, Text: value}
 		case "ike":

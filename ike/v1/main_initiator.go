@@ -63,7 +63,7 @@ func (s *Session) takeResponderKey(m message) (func(), *refusal) {
 }
 
 func (s *Session) sendInitiatorID() {
-	if !s.makeSecrets(s.peer.PSK) {
+	if !s.makeSecrets(s.peer.Keys[0]) {
 		return
 	}
 	s.floatPorts()

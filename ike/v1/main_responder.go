@@ -111,7 +111,7 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 
 // tryKey opens message 5 with a candidate's key.
 func (s *Session) tryKey(p ike.Peer, m message) (secrets, opened, bool) {
-	sec, err := newSecrets(s.main.choice.proposal, p.PSK, s.main, s.cookies)
+	sec, err := newSecrets(s.main.choice.proposal, p.Keys[0], s.main, s.cookies)
 	if err != nil {
 		return sec, opened{}, false
 	}

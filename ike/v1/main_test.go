@@ -77,7 +77,8 @@ func TestNames(t *testing.T) {
 	a, b := peers()
 	a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "gz.example"}
 	b.RemoteID = ike.ID{Kind: ike.IDFQDN, Text: "GZ.Example"}
-	a.PSK, b.PSK = xfrm.NewSecret([]byte("密钥 ключ")), xfrm.NewSecret([]byte("密钥 ключ"))
+	a.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("密钥 ключ"))}
+	b.Keys = a.Keys
 	p := newPair(t, a, b)
 	p.start()
 	p.wantTunnel()
@@ -88,7 +89,7 @@ func TestNames(t *testing.T) {
 func TestCandidatesByKey(t *testing.T) {
 	a, b := peers()
 	other, third := b, b
-	other.Name, other.PSK = "other", xfrm.NewSecret([]byte("something else"))
+	other.Name, other.Keys = "other", []xfrm.Secret{xfrm.NewSecret([]byte("something else"))}
 	third.Name, third.Proposals = "third", []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.MD5, Group: 1}}
 	p := newPair(t, a, b)
 	p.b.s = NewResponder(testEnv(2), []ike.Peer{third, other, b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))

@@ -28,7 +28,7 @@ func TestMisfits(t *testing.T) {
 		{"only the group differs", func(a, _ *ike.Peer) {
 			a.Proposals = []ike.Proposal{{Cipher: xfrm.AESCBC, KeyBits: 128, Hash: xfrm.SHA1, Group: 5}}
 		}, ike.CauseProposal, "AES-CBC-128/SHA1/GROUP2", "AES-CBC-128/SHA1/GROUP5", `write dh_group = "GROUP5" in the tunnel's [ike]`},
-		{"another key", func(a, _ *ike.Peer) { a.PSK = xfrm.NewSecret([]byte("12345")) },
+		{"another key", func(a, _ *ike.Peer) { a.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("12345"))} },
 			ike.CauseAuth, "", "", "same pre_shared_key"},
 		{"another identity", func(a, _ *ike.Peer) { a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "gz.example"} },
 			ike.CauseIdentity, addrA.String(), "gz.example", `remote_fqdn = "gz.example"`},
@@ -58,7 +58,7 @@ func TestMisfits(t *testing.T) {
 // strongSwan does. That is no more than a hint, since anybody could send it.
 func TestAnAnswerUnderOtherKeysIsAHint(t *testing.T) {
 	a, b := peers()
-	a.PSK = xfrm.NewSecret([]byte("12345"))
+	a.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("12345"))}
 	p := newPair(t, a, b)
 	p.tamper = func(from *end, data []byte) []byte {
 		h, err := isakmp.ParseHeader(data)

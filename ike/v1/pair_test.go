@@ -44,7 +44,7 @@ func peers() (a, b ike.Peer) {
 	sel := xfrm.Selector{Local: netip.MustParsePrefix("192.168.1.0/24"), Remote: netip.MustParsePrefix("10.0.1.0/24")}
 	a = ike.Peer{
 		Name: "a", Local: addrA, Remote: addrB, LocalID: ike.AddressID(addrA), RemoteID: ike.AddressID(addrB),
-		PSK: xfrm.NewSecret([]byte("123456")), Mode: ike.Main, Proposals: []ike.Proposal{fastIKE},
+		Keys: []xfrm.Secret{xfrm.NewSecret([]byte("123456"))}, Mode: ike.Main, Proposals: []ike.Proposal{fastIKE},
 		Lifetime: ike.Lifetime{Time: 86400 * time.Second}, IfID: xfrm.Ours | 1,
 		Children: []ike.Child{{
 			Sel: sel, ReqID: 7, Proposals: []ike.Proposal{fastESP},

@@ -188,7 +188,7 @@ func conversations(t *testing.T) []recorded {
 func (r recorded) peer(local, remote netip.Addr, sel xfrm.Selector) ike.Peer {
 	return ike.Peer{
 		Name: "recorded", Local: local, Remote: remote, LocalID: ike.AddressID(local), RemoteID: ike.AddressID(remote),
-		PSK: xfrm.NewSecret([]byte(r.psk)), Mode: ike.Main, Proposals: []ike.Proposal{r.ike},
+		Keys: []xfrm.Secret{xfrm.NewSecret([]byte(r.psk))}, Mode: ike.Main, Proposals: []ike.Proposal{r.ike},
 		Lifetime: ike.Lifetime{Time: 48 * time.Hour}, IfID: xfrm.Ours | 1,
 		Children: []ike.Child{{Sel: sel, ReqID: 1, Proposals: []ike.Proposal{r.esp}, Lifetime: ike.Lifetime{Time: 48 * time.Hour}}},
 	}
