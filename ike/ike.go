@@ -240,9 +240,9 @@ type ChildSA struct {
 
 // Input is what happened. Packet, Tick, Computed, Failed and Used go to the
 // engine and on to the session concerned; Configure, Initiate, Close,
-// LimitReached, Acquired, Sent, Moved, Resolved and Probed go to the engine
-// only; Begin, Negotiate, DeleteChild and CloseSession go from the engine to a
-// session.
+// Rekey, LimitReached, Acquired, Sent, Moved, Resolved and Probed go to the engine
+// only; Begin, Superseded, Negotiate, DeleteChild and CloseSession go from the
+// engine to a session.
 type Input interface{ input() }
 
 // Packet is one IKE datagram, without the non-ESP marker. One on our port 4500
@@ -278,6 +278,14 @@ type Initiate struct{ Tunnel string }
 
 // Close asks for a tunnel to be down until Initiate or Configure say otherwise.
 type Close struct{ Tunnel string }
+
+// Rekey asks for a new session, for new children, or for both, beside those that
+// stand. A valid Sel names the one pair that is meant.
+type Rekey struct {
+	Tunnel     string
+	IKE, IPsec bool
+	Sel        xfrm.Selector
+}
 
 // LimitReached says that an SA reached a limit. After a Hard one it is gone.
 type LimitReached struct {
@@ -328,6 +336,10 @@ type Probed struct {
 // Begin asks a new session for phase 1 alone: it replaces one that grows old.
 type Begin struct{}
 
+// Superseded says that another session with the peer stands: this one no longer
+// asks whether the peer is there.
+type Superseded struct{}
+
 // Negotiate asks a session for a quick mode. Urgent ones, those with traffic
 // waiting, go before others that wait for a place in the window.
 type Negotiate struct {
@@ -348,6 +360,7 @@ func (Failed) input()       {}
 func (Configure) input()    {}
 func (Initiate) input()     {}
 func (Close) input()        {}
+func (Rekey) input()        {}
 func (LimitReached) input() {}
 func (Acquired) input()     {}
 func (Used) input()         {}
@@ -356,6 +369,7 @@ func (Moved) input()        {}
 func (Resolved) input()     {}
 func (Probed) input()       {}
 func (Begin) input()        {}
+func (Superseded) input()   {}
 func (Negotiate) input()    {}
 func (DeleteChild) input()  {}
 func (CloseSession) input() {}

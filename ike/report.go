@@ -186,6 +186,8 @@ type PairStatus struct {
 	Sel   xfrm.Selector
 	Since time.Time // of being up or down
 	Child *ChildSA
+	Renew time.Time // when the child is to be replaced
+	Mute  bool      // we send, and for a while nothing has come back
 }
 
 // SessionStatus is an established ISAKMP SA.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/twinspan/twinspan/ike"
@@ -33,7 +34,8 @@ func (e *Engine) configure(peers []ike.Peer) {
 
 // admit adds a tunnel and lets it begin.
 func (e *Engine) admit(p ike.Peer) {
-	m := &member{Tunnel: tunnel.New(p, e.env.Rand, e.now), near: e.near(p)}
+	at := addrs{p.Local.Unmap(), p.Remote.Unmap()}
+	m := &member{Tunnel: tunnel.New(p, e.env.Rand, e.now), near: e.near(at), at: at}
 	m.near.members = append(m.near.members, m)
 	m.near.renew()
 	e.tunnels[p.Name] = m
@@ -45,10 +47,11 @@ func (e *Engine) admit(p ike.Peer) {
 	e.tell(m, tunnel.Tick{})
 }
 
-func (e *Engine) near(p ike.Peer) *neighbours {
-	at := addrs{p.Local.Unmap(), p.Remote.Unmap()}
+// near are the tunnels at a pair of addresses; the remote one is invalid for
+// those whose peer has none that is configured.
+func (e *Engine) near(at addrs) *neighbours {
 	if e.byAddrs[at] == nil {
-		e.byAddrs[at] = &neighbours{}
+		e.byAddrs[at] = &neighbours{at: at}
 	}
 	return e.byAddrs[at]
 }
@@ -59,7 +62,7 @@ func (e *Engine) dismiss(m *member, text string) {
 	e.tell(m, tunnel.Stop{Why: why})
 	m.gone = true
 	p := m.Peer()
-	e.dropHalfOpen(addrs{p.Local.Unmap(), p.Remote.Unmap()}, why)
+	e.dropHalfOpen(m.near.at, why)
 	e.deadlines.remove(&m.alarm)
 	delete(e.tunnels, p.Name)
 	if i, ok := slices.BinarySearch(e.names, p.Name); ok {
@@ -80,15 +83,25 @@ func (e *Engine) leave(m *member) {
 		n.members = slices.Delete(n.members, i, i+1)
 	}
 	n.renew()
-	if p := m.Peer(); len(n.members) == 0 {
-		delete(e.byAddrs, addrs{p.Local.Unmap(), p.Remote.Unmap()})
+	if len(n.members) == 0 {
+		delete(e.byAddrs, n.at)
 	}
 }
 
 // dropHalfOpen ends the sessions that are about to authenticate a peer by a
-// configuration that no longer holds.
+// configuration that no longer holds: those at its addresses, or at all where it
+// may come from anywhere.
 func (e *Engine) dropHalfOpen(at addrs, why *ike.Fault) {
-	for _, s := range slices.Clone(e.half.bySource[at]) {
-		e.discard(s, why)
+	sources := []addrs{at}
+	if !at.remote.IsValid() {
+		sources = slices.SortedFunc(maps.Keys(e.half.bySource), func(a, b addrs) int { return a.remote.Compare(b.remote) })
+	}
+	for _, source := range sources {
+		if source.local != at.local {
+			continue
+		}
+		for _, s := range slices.Clone(e.half.bySource[source]) {
+			e.discard(s, why)
+		}
 	}
 }

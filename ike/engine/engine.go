@@ -127,6 +127,16 @@ func (e *Engine) Step(now time.Time, in ike.Input) []ike.Action {
 		e.limitReached(in)
 	case ike.Acquired:
 		e.tellMember(e.byReqID[in.ReqID], tunnel.Acquired{ReqID: in.ReqID})
+	case ike.Sent:
+		e.sent(in)
+	case ike.Moved:
+		e.espMoved(in)
+	case ike.Probed:
+		e.tellMember(e.tunnels[in.Tunnel], tunnel.Probed{Passing: in.Passing})
+	case ike.Resolved:
+		e.resolved(in)
+	case ike.Rekey:
+		e.tellMember(e.tunnels[in.Tunnel], tunnel.Rekey{IKE: in.IKE, IPsec: in.IPsec, Sel: in.Sel})
 	case ike.Initiate:
 		e.initiate(in.Tunnel)
 	case ike.Close:
@@ -186,7 +196,7 @@ func (e *Engine) settle() {
 		if m == nil {
 			return
 		}
-		e.handOver(m)
+		e.demand(m)
 	}
 }
 

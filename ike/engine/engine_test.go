@@ -188,7 +188,8 @@ func TestOldSessionsDoNotGather(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	b.wantLast(b.fakes[2], "CloseSession")
-	b.wantLast(b.fakes[3], "Tick")
+	b.wantLast(b.fakes[3], "Superseded")
+	b.wantLast(b.fakes[6], "Tick")
 }
 
 func TestPeerDeletedStaysInside(t *testing.T) {
@@ -257,10 +258,24 @@ func TestUsedFindsTheSessionThatNegotiates(t *testing.T) {
 	b.wantLast(f, "Used")
 	b.childUp(f, child(0, 0x300, 0x1300))
 	f.got = nil
-	b.tell(ike.Used{SPI: 0x300})
 	b.tell(ike.Used{SPI: 0x1300})
 	b.tell(ike.Used{SPI: 0x999})
 	b.wantLast(f, "nothing")
+}
+
+// What comes in on a child is a sign of life to the newest session of its
+// tunnel, whichever made it.
+func TestUsedIsASignOfLife(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	b.first(7, there)
+	b.upNow(b.fakes[0], "a")
+	b.childUp(b.fakes[0], child(0, 0x300, 0x1300))
+	b.first(8, there)
+	b.upNow(b.fakes[1], "a")
+	b.tell(ike.Used{SPI: 0x300})
+	b.wantLast(b.fakes[0], "Superseded")
+	b.wantLast(b.fakes[1], "Used")
 }
 
 // An SA that goes while its quick mode goes on must not end in a child that

@@ -12,21 +12,32 @@ type member struct {
 	*tunnel.Tunnel
 	alarm    alarm
 	near     *neighbours
+	at       addrs           // where the peer is; its remote is invalid while that is not known
 	sessions []*session      // ours in negotiation, and the established ones: the newest last
-	waiting  []ike.Negotiate // pairs that wait for a place to begin a session
-	gone     bool            // no longer configured
+	waiting  []ike.Negotiate // pairs that wait for a session to begin
+	renewal  bool            // so does the session that replaces one that grows old
+	queued   bool            // among those who wait for a place
+	lookup   lookup
+	failed   int  // attempts of ours that the peer refused for the key: the next one takes the next key
+	gone     bool // no longer configured
 }
 
-// neighbours are the tunnels that have the same two outer addresses.
+// wants tells that a session is waited for.
+func (m *member) wants() bool { return len(m.waiting) > 0 || m.renewal }
+
+// neighbours are the tunnels that have the same two outer addresses, or the same
+// one of ours and a peer whose address may change.
 type neighbours struct {
+	at         addrs
 	members    []*member
 	candidates []ike.Peer // those that may be answered; made anew when they change, since sessions keep it
 }
 
-// held tells that we hold something of the peer: a child or a session.
-func (n *neighbours) held() bool {
-	return slices.ContainsFunc(n.members, func(m *member) bool {
-		return m.Holds() || m.established() != nil
+// held tells that we hold something of the peer that is where m's is: a child or
+// a session.
+func (n *neighbours) held(m *member) bool {
+	return slices.ContainsFunc(n.members, func(o *member) bool {
+		return o.at == m.at && (o.Holds() || o.established() != nil)
 	})
 }
 
@@ -89,6 +100,10 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 		switch a := a.(type) {
 		case tunnel.Negotiate:
 			e.negotiate(m, ike.Negotiate(a))
+		case tunnel.Renew:
+			e.renew(m)
+		case tunnel.Follow:
+			e.emit(ike.Follow(a))
 		case tunnel.Delete:
 			if s := m.established(); s != nil {
 				e.drive(s, ike.DeleteChild(a))
@@ -106,28 +121,73 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 }
 
 // negotiate gives a quick mode to the newest session that stands, or to the one
-// that we are beginning, or begins one when there is a place.
+// that we are beginning, or sees to it that one begins.
 func (e *Engine) negotiate(m *member, n ike.Negotiate) {
 	s := m.established()
 	if s == nil {
 		s = m.starting()
 	}
-	if s == nil && !e.starts.free(e.now) {
-		if len(m.waiting) == 0 {
-			e.starts.wait(m)
-		}
-		m.waiting = append(m.waiting, n)
-		return
-	}
 	if s == nil {
-		s = e.begin(m)
+		m.waiting = append(m.waiting, n)
+		e.demand(m)
+		return
 	}
 	s.asked = append(s.asked, n.Child.Sel)
 	e.drive(s, n)
 }
 
-// handOver gives the pairs that waited to the session that there is now, or
-// that there is a place for now.
+// renew begins a session beside the one that stands.
+func (e *Engine) renew(m *member) {
+	if s := m.starting(); s != nil {
+		s.renewal = true
+		return
+	}
+	m.renewal = true
+	e.demand(m)
+}
+
+// demand begins the session that is waited for, when there is a place for it and
+// the peer's address is known.
+func (e *Engine) demand(m *member) {
+	switch p := m.Peer(); {
+	case !m.wants() || m.queued:
+	case p.Anywhere():
+		e.giveUp(m, &ike.Fault{
+			Cause: ike.CauseTimeout, Text: "no session stands, and only the peer can begin one: its address is not known",
+			Advice: "have the peer begin",
+		})
+	case !e.starts.free(e.now):
+		m.queued = true
+		e.starts.wait(m)
+	case p.Host != "" && !m.lookup.fresh(e.now):
+		e.lookUp(m)
+	default:
+		e.launch(m)
+	}
+}
+
+// launch begins the session that is waited for.
+func (e *Engine) launch(m *member) {
+	s := e.begin(m)
+	s.renewal, m.renewal = m.renewal, false
+	if len(m.waiting) == 0 {
+		e.drive(s, ike.Begin{})
+		return
+	}
+	e.handOver(m)
+}
+
+// giveUp tells the tunnel that the session it waits for cannot begin.
+func (e *Engine) giveUp(m *member, f *ike.Fault) {
+	down := tunnel.SessionDown{Fault: f, Renewal: m.renewal}
+	for _, n := range m.waiting {
+		down.Asked = append(down.Asked, n.Child.Sel)
+	}
+	m.waiting, m.renewal = nil, false
+	e.tellLater(m, down)
+}
+
+// handOver gives the pairs that waited to the session that there is now.
 func (e *Engine) handOver(m *member) {
 	waiting := m.waiting
 	m.waiting = nil
@@ -138,7 +198,7 @@ func (e *Engine) handOver(m *member) {
 
 // disconnect closes every session of a tunnel.
 func (e *Engine) disconnect(m *member) {
-	m.waiting = nil
+	m.waiting, m.renewal = nil, false
 	for _, s := range slices.Clone(m.sessions) {
 		e.hangUp(s)
 	}

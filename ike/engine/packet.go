@@ -73,8 +73,9 @@ func known(x isakmp.Exchange) bool {
 // is known of the session fits.
 func (e *Engine) nextMessage(s *session, p ike.Packet, h isakmp.Header) {
 	c := s.carrier.Cookies()
+	at := addrsOf(p.Local, p.Remote)
 	switch {
-	case s.addrs != addrsOf(p.Local, p.Remote):
+	case s.addrs != at && !s.mayMove(at):
 		e.count.WrongAddress++
 	case c.Initiator != h.Initiator || c.Responder != [8]byte{} && c.Responder != h.Responder:
 		e.count.UnknownCookie++
@@ -96,22 +97,21 @@ func (e *Engine) firstMessage(p ike.Packet, h isakmp.Header) {
 		e.drive(s, p)
 		return
 	}
-	near := e.byAddrs[addrsOf(p.Local, p.Remote)]
-	if near == nil {
+	candidates, known := e.candidates(addrsOf(p.Local, p.Remote))
+	switch {
+	case !known:
 		e.stranger(p)
-		return
-	}
-	if len(near.candidates) == 0 {
+	case len(candidates) == 0:
 		e.count.Disabled++
-		return
+	default:
+		e.answer(candidates, first, p)
 	}
-	e.answer(near, first, p)
 }
 
 // answer makes a session for a first message.
-func (e *Engine) answer(near *neighbours, first firstMessage, p ike.Packet) {
+func (e *Engine) answer(candidates []ike.Peer, first firstMessage, p ike.Packet) {
 	s := &session{
-		carrier: e.newResponder(&e.env, near.candidates, p.Local, p.Remote),
+		carrier: e.newResponder(&e.env, candidates, p.Local, p.Remote),
 		addrs:   addrsOf(p.Local, p.Remote),
 		first:   first,
 	}

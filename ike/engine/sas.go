@@ -109,12 +109,16 @@ func (e *Engine) failed(in ike.Failed) {
 }
 
 // used tells the session that negotiates an inbound SA, or the tunnel that owns
-// it, that the peer sends on it.
+// it, that the peer sends on it. To the tunnel's session it is a sign of life.
 func (e *Engine) used(in ike.Used) {
 	for st := e.sas[in.SPI]; st != nil; st = st.next {
 		switch {
 		case st.member != nil && st.dst == st.member.Peer().Local:
-			e.tell(st.member, tunnel.Used{SPI: in.SPI})
+			m := st.member
+			if s := m.established(); s != nil {
+				e.drive(s, in)
+			}
+			e.tell(m, tunnel.Used{SPI: in.SPI})
 			return
 		case st.session != nil && st.dst == st.session.addrs.local:
 			e.drive(st.session, in)
@@ -123,18 +127,28 @@ func (e *Engine) used(in ike.Used) {
 	}
 }
 
+// sent tells the tunnel that packets go out on its SA.
+func (e *Engine) sent(in ike.Sent) {
+	if st := e.standing(in.SPI, in.Dst); st != nil {
+		e.tellMember(st.member, tunnel.Sent(in))
+	}
+}
+
 // errGone is why a quick mode fails whose SA did not outlive it.
 var errGone = errors.New("it was gone before the quick mode was done")
 
-// limitReached tells the tunnel that an SA is gone, or the session that still
-// negotiates it. Soft limits ask for a rekey in advance, which is not done here.
+// limitReached tells the tunnel that an SA is to be replaced or gone, or the
+// session that still negotiates it.
 func (e *Engine) limitReached(in ike.LimitReached) {
 	st := e.standing(in.SPI, in.Dst)
 	switch {
-	case st == nil || !in.Hard:
-	case st.session != nil:
+	case st == nil:
+	case st.session != nil && in.Hard:
 		e.drive(st.session, ike.Failed{SPI: in.SPI, Err: errGone})
-	default:
+	case st.session != nil:
+	case in.Hard:
 		e.tell(st.member, tunnel.Expired{SPI: in.SPI, Dst: in.Dst})
+	default:
+		e.tell(st.member, tunnel.SoftLimit{SPI: in.SPI, Dst: in.Dst})
 	}
 }

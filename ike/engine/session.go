@@ -21,6 +21,7 @@ type session struct {
 	spis    []uint32 // handed out and not installed yet
 	status  *ike.SessionStatus
 	place   halfPlace
+	renewal bool // it is to replace another one
 	dead    bool
 }
 
@@ -32,9 +33,13 @@ func (s *session) established() bool { return s.status != nil && !s.dead }
 // nothing of it, if that is so when the session comes to say it.
 func (e *Engine) begin(m *member) *session {
 	p := m.Peer()
-	local, remote := netip.AddrPortFrom(p.Local, xfrm.PortIKE), netip.AddrPortFrom(p.Remote, xfrm.PortIKE)
+	if n := len(p.Keys); n > 1 {
+		k := m.failed % n
+		p.Keys = slices.Concat(p.Keys[k:], p.Keys[:k])
+	}
+	local, remote := netip.AddrPortFrom(p.Local, xfrm.PortIKE), netip.AddrPortFrom(m.at.remote, xfrm.PortIKE)
 	s := &session{
-		carrier: e.newInitiator(&e.env, p, local, remote, func() bool { return !m.near.held() }),
+		carrier: e.newInitiator(&e.env, p, local, remote, func() bool { return !m.near.held(m) }),
 		addrs:   addrsOf(local, remote),
 		member:  m,
 	}
@@ -111,6 +116,8 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.tellLater(s.member, tunnel.PeerDeleted{SPI: r.SPI})
 	case ike.PeerRestarted:
 		e.later(func() { e.peerRestarted(s) })
+	case ike.PeerMoved:
+		e.peerMoved(s, r.Remote)
 	}
 	if r.Kind == ike.Refused || s.member == nil {
 		e.note(r, s.established())
@@ -143,11 +150,18 @@ func (e *Engine) sessionUp(s *session, status *ike.SessionStatus) {
 		s.member.detach(s)
 	}
 	m := s.member
+	e.locate(m, s.addrs.remote)
+	older := slices.Clone(m.sessions)
 	m.sessions = append(m.sessions, s) // the newest is the last
 	e.later(func() {
+		for _, o := range older {
+			if o.established() {
+				e.drive(o, ike.Superseded{})
+			}
+		}
 		e.crowded(m)
 		e.handOver(m)
-		e.tell(m, tunnel.SessionUp{Initiator: s.initiator()})
+		e.tell(m, tunnel.SessionUp{Initiator: s.initiator(), Renew: status.Renew})
 	})
 }
 
@@ -184,12 +198,29 @@ func (e *Engine) peerRestarted(s *session) {
 }
 
 // sessionDown forgets a session. The pairs that it was asked for and has not
-// finished are the tunnel's again.
+// finished are the tunnel's again. A dead peer has none of its older ones either.
 func (e *Engine) sessionDown(s *session, f *ike.Fault) {
+	stood := s.established()
 	e.forget(s)
-	if s.member != nil {
-		e.tellLater(s.member, tunnel.SessionDown{Asked: s.asked, Fault: f})
+	m := s.member
+	if m == nil {
+		return
 	}
+	if stood && f.Cause == ike.CauseDead {
+		for _, o := range slices.Clone(m.sessions) {
+			if o.established() {
+				e.later(func() { e.discard(o, f) })
+			}
+		}
+	}
+	if !stood && s.initiator() && f.Cause == ike.CauseAuth {
+		m.failed++
+	}
+	e.later(func() {
+		e.tell(m, tunnel.SessionDown{
+			Asked: s.asked, Fault: f, Renewal: s.renewal && !stood, Last: stood && m.established() == nil,
+		})
+	})
 }
 
 // forget removes a session from all tables.

@@ -47,7 +47,8 @@ func (q *starts) next(now time.Time) *member {
 	for len(q.queue) > 0 && q.free(now) {
 		m := q.queue[0]
 		q.queue = q.queue[1:]
-		if len(m.waiting) > 0 && !m.gone {
+		m.queued = false
+		if m.wants() && !m.gone {
 			return m
 		}
 	}

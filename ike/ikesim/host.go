@@ -1,8 +1,11 @@
 package ikesim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
@@ -25,6 +28,7 @@ type Host struct {
 	Spent Spent
 
 	options engine.Options
+	counted map[xfrm.SAID]uint64 // packets of each SA when they were last looked at
 	peers   []ike.Peer
 	boots   int
 	joined  *Host
@@ -221,6 +225,28 @@ func (h *Host) hear() {
 	}
 }
 
+// count tells the engine which SAs have carried packets since it was last told.
+func (h *Host) count() {
+	usage, err := h.Plane.Usage(h.t.Context())
+	h.must(err)
+	counted := make(map[xfrm.SAID]uint64, len(usage))
+	var said []ike.Input
+	for _, id := range slices.SortedFunc(maps.Keys(usage), func(a, b xfrm.SAID) int { return cmp.Compare(a.SPI, b.SPI) }) {
+		counted[id] = usage[id].Packets
+		switch {
+		case usage[id].Packets == h.counted[id]:
+		case h.route[id.Dst] == h:
+			said = append(said, ike.Used{SPI: id.SPI})
+		default:
+			said = append(said, ike.Sent{SPI: id.SPI, Dst: id.Dst})
+		}
+	}
+	h.counted = counted
+	for _, in := range said {
+		h.Step(in)
+	}
+}
+
 // Send sends a packet of a selector pair from behind this host, and tells
 // whether it came out behind the other one.
 func (h *Host) Send(p ike.Peer, sel xfrm.Selector) (xfrmtest.Fate, bool) {
@@ -228,6 +254,7 @@ func (h *Host) Send(p ike.Peer, sel xfrm.Selector) (xfrmtest.Fate, bool) {
 		Src: netip.AddrPortFrom(sel.Local.Addr().Next(), xfrmtest.Port),
 		Dst: netip.AddrPortFrom(sel.Remote.Addr().Next(), xfrmtest.Port),
 	}
+	h.busyPlanes = true
 	fate := h.Plane.Send(p.IfID, inner)
 	h.hear()
 	if h.joined == nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 // WantUp fails the test unless the tunnel is up at every host that has it, and
@@ -52,13 +53,19 @@ func (w *World) WantDatagrams(atMost int) {
 	}
 }
 
-// WantSAs fails the test unless the host's data plane holds that many SAs.
-func (h *Host) WantSAs(want int) {
+// SAs are those that the host's data plane holds, oldest first.
+func (h *Host) SAs() []xfrm.SA {
 	h.t.Helper()
 	s, err := h.Plane.Dump(h.t.Context())
 	h.must(err)
-	if len(s.SAs) != want {
-		h.t.Errorf("%s: %d SAs, wants %d, after\n%s", h.Name, len(s.SAs), want, h.Trace())
+	return s.SAs
+}
+
+// WantSAs fails the test unless the host's data plane holds that many SAs.
+func (h *Host) WantSAs(want int) {
+	h.t.Helper()
+	if n := len(h.SAs()); n != want {
+		h.t.Errorf("%s: %d SAs, wants %d, after\n%s", h.Name, n, want, h.Trace())
 	}
 }
 

@@ -36,8 +36,12 @@ type World struct {
 	start time.Time
 	now   time.Time
 	plane time.Time // when the data planes looked at their limits last
-	hosts []*Host
-	route map[netip.Addr]*Host
+	// counted is when the engines last heard what the data planes carry;
+	// busyPlanes tells that they have carried something since.
+	counted    time.Time
+	busyPlanes bool
+	hosts      []*Host
+	route      map[netip.Addr]*Host
 	// Of translators: from private addresses to public ones, and back.
 	public, private map[netip.Addr]netip.Addr
 
@@ -137,6 +141,9 @@ func (w *World) After(d time.Duration, do func()) {
 // as a kernel's timers need, and not at every datagram.
 const planeEvery = time.Second
 
+// countEvery is how often an engine hears which SAs are used, as of the daemon.
+const countEvery = 10 * time.Second
+
 // Run lets time pass.
 func (w *World) Run(d time.Duration) { w.RunUntil(d, func() bool { return false }) }
 
@@ -181,6 +188,13 @@ func (w *World) advance(to time.Time) {
 	for _, h := range w.hosts {
 		h.Plane.Tick(w.now)
 		h.hear()
+	}
+	if !w.busyPlanes || w.now.Sub(w.counted) < countEvery {
+		return
+	}
+	w.busyPlanes, w.counted = false, w.now
+	for _, h := range w.hosts {
+		h.count()
 	}
 }
 

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/xfrm"
@@ -21,14 +22,19 @@ type Start struct{}
 type Stop struct{ Why *ike.Fault }
 
 // SessionUp says that a session with the peer stands. Initiator tells that we
-// began it.
-type SessionUp struct{ Initiator bool }
+// began it, Renew when it is to be replaced, zero for not by us.
+type SessionUp struct {
+	Initiator bool
+	Renew     time.Time
+}
 
 // SessionDown says that a session ended, and with it the negotiations of the
 // pairs that it had been asked for and had not finished.
 type SessionDown struct {
-	Asked []xfrm.Selector
-	Fault *ike.Fault
+	Asked   []xfrm.Selector
+	Fault   *ike.Fault
+	Renewal bool // it was to replace another one
+	Last    bool // it stood, and no other one does
 }
 
 // ChildUp gives the tunnel a child: both SAs are in the data plane.
@@ -56,8 +62,21 @@ type Expired struct {
 	Dst netip.Addr
 }
 
+// SoftLimit says that an SA has carried nearly as much as it may.
+type SoftLimit struct {
+	SPI uint32
+	Dst netip.Addr
+}
+
 // Acquired says that a packet asked for the pair with this ReqID.
 type Acquired struct{ ReqID uint32 }
+
+// Rekey asks for a new session, for new children, or for both. A valid Sel
+// names the one pair that is meant.
+type Rekey struct {
+	IKE, IPsec bool
+	Sel        xfrm.Selector
+}
 
 // Restarted says that the peer has begun anew and holds, by its own words,
 // nothing of ours but the session that says so.
@@ -65,6 +84,18 @@ type Restarted struct{}
 
 // Used says that the peer sends on the inbound SA with this SPI.
 type Used struct{ SPI uint32 }
+
+// Sent says that packets went out on an SA.
+type Sent struct {
+	SPI uint32
+	Dst netip.Addr
+}
+
+// Probed says whether packets of the probe come back.
+type Probed struct{ Passing bool }
+
+// Moved says where the peer is now; its port counts where ESP goes in UDP.
+type Moved struct{ To netip.AddrPort }
 
 // Noted gives the tunnel a fault to show: the peer tried to reach us and could
 // not. Proven tells that it was the peer, and nobody who has but its address.
@@ -87,12 +118,20 @@ func (Acquired) input()      {}
 func (Noted) input()         {}
 func (Restarted) input()     {}
 func (Used) input()          {}
+func (Sent) input()          {}
+func (Probed) input()        {}
+func (Moved) input()         {}
+func (SoftLimit) input()     {}
+func (Rekey) input()         {}
 
 // Action is what to do, in order.
 type Action interface{ action() }
 
 // Negotiate asks for a quick mode, through a session that stands or a new one.
 type Negotiate ike.Negotiate
+
+// Renew asks for a session that replaces the one that stands.
+type Renew struct{}
 
 // Delete asks to tell the peer that our inbound SA is gone.
 type Delete ike.DeleteChild
@@ -103,10 +142,15 @@ type Disconnect struct{}
 // Remove takes an SA out of the data plane.
 type Remove ike.Remove
 
+// Follow changes the UDP ports of an SA.
+type Follow ike.Follow
+
 // Report tells what happened to the tunnel: ike.ChildDown or ike.TunnelChanged.
 type Report ike.Report
 
 func (Negotiate) action()  {}
+func (Renew) action()      {}
+func (Follow) action()     {}
 func (Delete) action()     {}
 func (Disconnect) action() {}
 func (Remove) action()     {}

@@ -2,9 +2,11 @@ package tunnel
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 const (
@@ -24,6 +26,7 @@ type pair struct {
 	child    *ike.Child
 	children []ike.ChildSA // newest last: that one is used, the others drain
 	born     time.Time     // of the newest child
+	renew    time.Time     // when that is to be replaced
 	since    time.Time     // of being up or down
 	asked    bool          // a quick mode of ours is going on
 	began    time.Time     // of that quick mode
@@ -31,6 +34,10 @@ type pair struct {
 	traffic  time.Time     // until when packets are taken to want the pair
 	wait     backoff
 	fault    *ike.Fault // why it is down, nil while that is the whole tunnel's
+
+	unanswered time.Time // since when we send and nothing comes back, zero for not
+	mute       bool      // that has gone on for long
+	used       time.Time // when something last came in
 }
 
 // childUp takes over a child. An older one of the pair stays for what the peer
@@ -48,8 +55,10 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 	}
 	t.replaceTwins(p, c)
 	p.children = append(p.children, c)
-	p.born = t.now
-	p.fault = nil
+	if len(p.children) > 1 && t.now.Sub(p.born) >= soon {
+		p.wait = backoff{}
+	}
+	p.born, p.renew, p.fault = t.now, t.renewal(c), nil
 	t.fault = t.pairFault() // what kept the whole tunnel down is over
 	t.carrier.try = 0
 	t.replaceDoubted(p)
@@ -86,9 +95,9 @@ func (t *Tunnel) childFailed(in ChildFailed) {
 	}
 	p.asked = false
 	t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: in.Sel, Initiator: true, Fault: in.Fault})
-	if len(p.children) == 0 {
+	p.wait.fail(t.now, t.rand)
+	if !t.stands(p) {
 		t.blamePair(p, in.Fault)
-		p.wait.fail(t.now, t.rand)
 	}
 }
 
@@ -103,13 +112,43 @@ func (t *Tunnel) peerDeleted(spi uint32) {
 }
 
 func (t *Tunnel) expired(in Expired) {
-	p, i := t.find(func(c ike.ChildSA) bool {
-		return c.SPIIn == in.SPI && c.Local.Addr() == in.Dst || c.SPIOut == in.SPI && c.Remote.Addr() == in.Dst
-	})
+	p, i := t.find(named(in.SPI, in.Dst))
 	if p == nil {
 		return
 	}
 	t.takeDown(p, i, &ike.Fault{Cause: ike.CauseExpired, Text: "the SA reached the end of its lifetime"})
+}
+
+// named tells the child of which one SA has that name.
+func named(spi uint32, dst netip.Addr) func(ike.ChildSA) bool {
+	return func(c ike.ChildSA) bool {
+		return c.SPIIn == spi && c.Local.Addr() == dst || c.SPIOut == spi && c.Remote.Addr() == dst
+	}
+}
+
+// moved follows the peer. Ports change in place; an SA cannot change its address
+// and keep its sequence, so that of a peer with another address is made anew.
+func (t *Tunnel) moved(to netip.AddrPort) {
+	for k := range t.pairs {
+		p := &t.pairs[k]
+		for i := len(p.children) - 1; i >= 0; i-- {
+			c := &p.children[i]
+			switch {
+			case c.Remote.Addr() != to.Addr():
+				t.lose(p, i, &ike.Fault{Cause: ike.CauseDeleted, Text: fmt.Sprintf("the peer moved to %v", to.Addr())})
+				p.urgent, p.wait, t.reviving = true, backoff{}, true
+			case c.Remote.Port() != 0 && c.Remote.Port() != to.Port():
+				c.Remote = to
+				t.follow(*c)
+			}
+		}
+	}
+}
+
+func (t *Tunnel) follow(c ike.ChildSA) {
+	here, there := c.Local.Port(), c.Remote.Port()
+	t.say(Follow{SPI: c.SPIIn, Dst: c.Local.Addr(), Encap: xfrm.Encap{SrcPort: there, DstPort: here}})
+	t.say(Follow{SPI: c.SPIOut, Dst: c.Remote.Addr(), Encap: xfrm.Encap{SrcPort: here, DstPort: there}})
 }
 
 // installFailed takes back a child of which only a half got into the data
@@ -170,7 +209,7 @@ func (t *Tunnel) down(p *pair, i int, why *ike.Fault) {
 	delete(t.doubts, c.SPIIn)
 	p.children = append(p.children[:i:i], p.children[i+1:]...)
 	if len(p.children) == 0 {
-		p.since = t.now
+		p.since, p.mute, p.unanswered = t.now, false, time.Time{}
 	}
 	t.say(Report{
 		Kind: ike.ChildDown, Tunnel: t.peer.Name, Local: c.Local, Remote: c.Remote,

@@ -17,21 +17,22 @@ func (t *Tunnel) Status() ike.Status {
 	for i := range t.pairs {
 		p := &t.pairs[i]
 		s.Pairs[i] = p.status()
-		if len(p.children) == 0 {
-			s.Try = max(s.Try, p.wait.try)
+		if t.stands(p) {
+			continue
 		}
-	}
-	if at, ok := t.nextTry(); ok {
-		s.NextTry = at
+		s.Try = max(s.Try, p.wait.try)
+		if at, ok := t.due(p); ok && (s.NextTry.IsZero() || at.Before(s.NextTry)) {
+			s.NextTry = at
+		}
 	}
 	return s
 }
 
 func (p *pair) status() ike.PairStatus {
-	s := ike.PairStatus{Sel: p.child.Sel, Since: p.since}
+	s := ike.PairStatus{Sel: p.child.Sel, Since: p.since, Mute: p.mute}
 	if n := len(p.children); n > 0 {
 		c := p.children[n-1]
-		s.Child = &c
+		s.Child, s.Renew = &c, p.renew
 	}
 	return s
 }

@@ -9,7 +9,9 @@
 package tunnel
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
@@ -52,7 +54,14 @@ type Tunnel struct {
 	since   time.Time
 	fault   *ike.Fault
 	history history
-	doubts  map[uint32]time.Time // until when a child, by its SPIIn, must show that it lives
+	doubts  map[uint32]doubt // of children, by their SPIIn
+
+	renew    time.Time // when the session is to be replaced, zero for not by us
+	renewing bool      // that was asked for
+	reviving bool      // the peer is dead: we begin, whoever began before
+	probed   bool      // a probe goes through the tunnel
+	passing  bool      // and comes back
+	ladder   ladder
 
 	now time.Time // of the Step that runs
 	out []Action  // of the Step that runs
@@ -61,7 +70,7 @@ type Tunnel struct {
 // New is the tunnel of a peer, with nothing standing; it keeps p.Children. rand
 // spreads the retries and never fails.
 func New(p ike.Peer, rand io.Reader, now time.Time) *Tunnel {
-	t := &Tunnel{peer: p, rand: rand, desire: desireOf(p.Start), state: ike.Down, since: now}
+	t := &Tunnel{peer: p, rand: rand, desire: desireOf(p.Start), state: ike.Down, since: now, passing: true}
 	t.pairs = make([]pair, len(p.Children))
 	for i := range p.Children {
 		t.pairs[i] = pair{child: &p.Children[i], since: now}
@@ -85,7 +94,7 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 	case Stop:
 		t.stop(in.Why)
 	case SessionUp:
-		t.sessionUp(in.Initiator)
+		t.sessionUp(in)
 	case SessionDown:
 		t.sessionDown(in)
 	case ChildUp:
@@ -98,18 +107,30 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.installFailed(in)
 	case Expired:
 		t.expired(in)
+	case SoftLimit:
+		t.softLimit(in.SPI, in.Dst)
+	case Rekey:
+		t.rekey(in)
 	case Acquired:
 		t.acquired(in.ReqID)
 	case Noted:
 		t.noted(in)
 	case Restarted:
-		t.doubtAll()
+		t.doubtAll(doubt{why: beganAnew})
 	case Used:
-		delete(t.doubts, in.SPI)
+		t.used(in.SPI)
+	case Sent:
+		t.sent(in)
+	case Probed:
+		t.probe(in.Passing)
+	case Moved:
+		t.moved(in.To)
 	case Tick:
 		t.dropDoubted()
 	}
+	t.heal()
 	t.begin()
+	t.renewSession()
 	t.judge()
 	out := t.out
 	t.out = nil
@@ -127,24 +148,35 @@ func (t *Tunnel) start() {
 
 func (t *Tunnel) stop(why *ike.Fault) {
 	t.desire = off
+	t.clearAll(why)
+	t.carrier = backoff{}
+	t.fault = why
+	t.say(Disconnect{})
+}
+
+// clearAll takes down every child, and forgets what was asked for: a child that
+// we ended ourselves did not fail.
+func (t *Tunnel) clearAll(why *ike.Fault) {
 	for i := range t.pairs {
 		p := &t.pairs[i]
 		p.asked, p.urgent = false, false
 		for len(p.children) > 0 {
 			t.takeDown(p, 0, why)
 		}
-		p.wait = backoff{} // a child that we ended ourselves did not fail
+		p.wait = backoff{}
 	}
-	t.carrier = backoff{}
-	t.fault = why
-	t.say(Disconnect{})
+	t.renew, t.renewing, t.reviving = time.Time{}, false, false
 }
 
 // sessionUp ends the pause that a failed session made. The count of failures
 // stays until a child stands: a peer that takes sessions and gives no child
 // must not be asked without a pause.
-func (t *Tunnel) sessionUp(initiator bool) {
-	if initiator {
+func (t *Tunnel) sessionUp(in SessionUp) {
+	t.renew, t.renewing = in.Renew, false
+	if t.ladder.step == renewCarrier {
+		t.rekeyMute()
+	}
+	if in.Initiator {
 		t.carrier.next = time.Time{}
 		return
 	}
@@ -157,7 +189,7 @@ func (t *Tunnel) sessionUp(initiator bool) {
 func (t *Tunnel) yield() { t.carrier.next = t.now.Add(headStart) }
 
 // sessionDown plans another try for the pairs whose negotiation ended with the
-// session.
+// session, and for the session itself where children need one.
 func (t *Tunnel) sessionDown(in SessionDown) {
 	var began time.Time
 	for _, sel := range in.Asked {
@@ -166,12 +198,21 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 			began = p.began
 		}
 	}
-	if began.IsZero() {
-		return // nothing was waiting for it
+	if in.Renewal {
+		t.renewing = false
+		began = cmp.Or(began, t.now)
 	}
-	t.blame(in.Fault)
-	t.history.add(Negotiation{Began: began, Took: t.now.Sub(began), Initiator: true, Fault: in.Fault})
-	t.carrier.fail(t.now, t.rand)
+	switch {
+	case in.Last && in.Fault.Cause == ike.CauseDead:
+		t.peerDead(in.Fault)
+	case !began.IsZero(): // something was waiting for it
+		t.blame(in.Fault)
+		t.history.add(Negotiation{Began: began, Took: t.now.Sub(began), Initiator: true, Fault: in.Fault})
+		t.carrier.fail(t.now, t.rand)
+	}
+	if in.Last && !t.renew.IsZero() {
+		t.renew = latest(t.renew, t.now.Add(headStart)) // the peer's next one may be on its way
+	}
 }
 
 // noted shows why the peer cannot reach us. What comes from an address that
@@ -190,14 +231,15 @@ func (t *Tunnel) acquired(reqID uint32) {
 		return
 	}
 	for i := range t.pairs {
-		if p := &t.pairs[i]; p.child.ReqID == reqID && len(p.children) == 0 {
+		if p := &t.pairs[i]; p.child.ReqID == reqID && !t.stands(p) {
 			p.traffic = t.now.Add(trafficLasts)
 			p.urgent = true
 		}
 	}
 }
 
-// begin asks for the quick modes whose time has come.
+// begin asks for the quick modes whose time has come: for pairs that are down,
+// and for those whose newest child is to be replaced.
 func (t *Tunnel) begin() {
 	for i := range t.pairs {
 		p := &t.pairs[i]
@@ -211,34 +253,42 @@ func (t *Tunnel) begin() {
 }
 
 // due is when a pair is to be negotiated, the zero time for at once; false for
-// not at all.
+// not at all. A child is replaced by whoever comes first, also where it is the
+// peer that begins tunnels: what it has begun is kept alive.
 func (t *Tunnel) due(p *pair) (time.Time, bool) {
-	if p.asked || len(p.children) > 0 || t.desire < onTraffic {
+	if p.asked || t.desire == off {
 		return time.Time{}, false
 	}
-	at := p.wait.next
-	if t.carrier.next.After(at) {
-		at = t.carrier.next
+	at := latest(p.wait.next, t.carrier.next)
+	switch {
+	case t.stands(p):
+		return latest(at, p.renew), !p.renew.IsZero()
+	case t.reviving || t.desire == always:
+		return at, true
+	case t.desire == onTraffic && !p.traffic.Before(t.now) && !p.traffic.Before(at):
+		return at, true
 	}
-	if t.desire == onTraffic && (p.traffic.Before(t.now) || p.traffic.Before(at)) {
-		return time.Time{}, false
-	}
-	return at, true
+	return time.Time{}, false
 }
 
-// Wake is when a Tick is wanted, false for never: for a retry, or to see
-// whether the children in doubt live.
+// Wake is when a Tick is wanted, false for never: for a negotiation, for a rung
+// of the ladder, or to see whether the children in doubt live.
 func (t *Tunnel) Wake() (time.Time, bool) {
 	first, found := t.nextTry()
-	for _, at := range t.doubts {
-		if !found || at.Before(first) {
+	sooner := func(at time.Time, ok bool) {
+		if ok && (!found || at.Before(first)) {
 			first, found = at, true
 		}
+	}
+	sooner(t.renewDue())
+	sooner(t.nextRung())
+	for _, d := range t.doubts {
+		sooner(d.until, true)
 	}
 	return first, found
 }
 
-// nextTry is when the next retry is due, false for none.
+// nextTry is when the next quick mode is due, false for none.
 func (t *Tunnel) nextTry() (first time.Time, found bool) {
 	for i := range t.pairs {
 		if at, ok := t.due(&t.pairs[i]); ok && (!found || at.Before(first)) {
@@ -251,8 +301,13 @@ func (t *Tunnel) nextTry() (first time.Time, found bool) {
 // judge reports the state when it is another one.
 func (t *Tunnel) judge() {
 	s := t.stateNow()
-	if s == ike.Up {
-		t.fault = nil
+	switch s {
+	case ike.Up:
+		t.fault, t.reviving = nil, false
+	case ike.Silent:
+		t.fault, t.reviving = silence, false
+	default:
+		t.passing = true // what the probe said was about what stood before
 	}
 	if s == t.state {
 		return
@@ -266,6 +321,8 @@ func (t *Tunnel) stateNow() ike.State {
 	switch {
 	case t.desire == off:
 		return ike.Disabled
+	case n > 0 && n == len(t.pairs) && t.silent():
+		return ike.Silent
 	case n > 0 && n == len(t.pairs):
 		return ike.Up
 	case n > 0:
@@ -276,11 +333,11 @@ func (t *Tunnel) stateNow() ike.State {
 	return ike.Down
 }
 
-// standing counts the pairs that have a child.
+// standing counts the pairs that stand.
 func (t *Tunnel) standing() int {
 	n := 0
 	for i := range t.pairs {
-		if len(t.pairs[i].children) > 0 {
+		if t.stands(&t.pairs[i]) {
 			n++
 		}
 	}
@@ -296,8 +353,10 @@ func (t *Tunnel) asking() bool {
 	return false
 }
 
-// Holds tells that a child stands.
-func (t *Tunnel) Holds() bool { return t.standing() > 0 }
+// Holds tells that there is a child, be it in doubt.
+func (t *Tunnel) Holds() bool {
+	return slices.ContainsFunc(t.pairs, func(p pair) bool { return len(p.children) > 0 })
+}
 
 func (t *Tunnel) pair(sel xfrm.Selector) *pair {
 	for i := range t.pairs {
@@ -324,7 +383,7 @@ func (t *Tunnel) blamePair(p *pair, f *ike.Fault) {
 // pairFault is the fault of a pair that is down, or nil.
 func (t *Tunnel) pairFault() *ike.Fault {
 	for i := range t.pairs {
-		if p := &t.pairs[i]; len(p.children) == 0 && p.fault != nil {
+		if p := &t.pairs[i]; !t.stands(p) && p.fault != nil {
 			return p.fault
 		}
 	}

@@ -134,7 +134,7 @@ func wantSleep(t *testing.T, tun *Tunnel) {
 func TestActiveComesUpPairByPair(t *testing.T) {
 	tun := tell(t, peer(ike.Active, 2),
 		step{0, Tick{}, "negotiate 0, negotiate 1, negotiating"},
-		step{time.Second, SessionUp{true}, ""},
+		step{time.Second, SessionUp{Initiator: true}, ""},
 		step{0, up(0, 0x300), "partly up"},
 		step{0, up(1, 0x301), "up"},
 		step{time.Hour, Tick{}, ""},
@@ -161,7 +161,7 @@ func TestWhoBegins(t *testing.T) {
 		story []step
 	}{
 		{"passive never does", ike.Passive, []step{
-			{0, Tick{}, ""}, {0, Acquired{100}, ""}, {0, SessionUp{false}, ""}, {time.Hour, Tick{}, ""},
+			{0, Tick{}, ""}, {0, Acquired{100}, ""}, {0, SessionUp{Initiator: false}, ""}, {time.Hour, Tick{}, ""},
 			{0, answered(0, 0x300), "up"},
 			{time.Hour, PeerDeleted{0x1300}, "remove in 300, remove out 1300, child 300 down: deleted, down: deleted"},
 			{time.Hour, Tick{}, ""},
@@ -178,8 +178,8 @@ func TestWhoBegins(t *testing.T) {
 		}},
 		{"the peer that began goes first", ike.Active, []step{
 			{0, Tick{}, "negotiate 0, negotiating"},
-			{0, SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)}, "down: timeout"},
-			{time.Second / 2, SessionUp{false}, ""}, {time.Second, Tick{}, "negotiate 0, negotiating: timeout"},
+			{0, SessionDown{Asked: []xfrm.Selector{sel(0)}, Fault: fault(ike.CauseTimeout)}, "down: timeout"},
+			{time.Second / 2, SessionUp{Initiator: false}, ""}, {time.Second, Tick{}, "negotiate 0, negotiating: timeout"},
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tell(t, peer(tc.start, 1), tc.story...) })
@@ -188,7 +188,7 @@ func TestWhoBegins(t *testing.T) {
 
 func TestFailedSessionIsRetriedWithGrowingPauses(t *testing.T) {
 	tun := tell(t, peer(ike.Active, 2), step{0, Tick{}, "negotiate 0, negotiate 1, negotiating"})
-	down := SessionDown{[]xfrm.Selector{sel(0), sel(1)}, fault(ike.CauseTimeout)}
+	down := SessionDown{Asked: []xfrm.Selector{sel(0), sel(1)}, Fault: fault(ike.CauseTimeout)}
 	now := began
 	for try, pause := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
 		now = now.Add(time.Minute) // the session's own time-out
@@ -218,8 +218,8 @@ func TestStandingSessionEndsThePauseButNotTheCount(t *testing.T) {
 	story = append(story, step{0, Tick{}, "negotiate 0, negotiating"})
 	for range 3 { // sessions come up, and end before a child
 		story = append(story,
-			step{0, SessionUp{true}, ""},
-			step{0, SessionDown{asked, fault(ike.CauseDeleted)}, "down: deleted"},
+			step{0, SessionUp{Initiator: true}, ""},
+			step{0, SessionDown{Asked: asked, Fault: fault(ike.CauseDeleted)}, "down: deleted"},
 			step{time.Minute, Tick{}, "negotiate 0, negotiating: deleted"})
 	}
 	tun := tell(t, peer(ike.Active, 1), story...)
@@ -229,7 +229,7 @@ func TestStandingSessionEndsThePauseButNotTheCount(t *testing.T) {
 }
 
 func TestFlowTriggerRetriesWhileTrafficAsks(t *testing.T) {
-	down := SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)}
+	down := SessionDown{Asked: []xfrm.Selector{sel(0)}, Fault: fault(ike.CauseTimeout)}
 	tun := tell(t, peer(ike.FlowTrigger, 2),
 		step{0, Tick{}, ""},
 		step{0, Acquired{100}, "urgent 0, negotiating"},
@@ -248,7 +248,7 @@ func TestFlowTriggerRetriesWhileTrafficAsks(t *testing.T) {
 func TestFailedPairIsRetriedAlone(t *testing.T) {
 	tun := tell(t, peer(ike.Active, 2),
 		step{0, Tick{}, "negotiate 0, negotiate 1, negotiating"},
-		step{0, SessionUp{true}, ""},
+		step{0, SessionUp{Initiator: true}, ""},
 		step{0, up(0, 0x300), "partly up"},
 		step{0, ChildFailed{sel(1), fault(ike.CauseSelectors)}, ""},
 	)
@@ -355,7 +355,7 @@ func TestStopAndStart(t *testing.T) {
 		step{0, Tick{}, "negotiate 0, negotiate 1, negotiating"},
 		step{0, up(0, 0x300), "partly up"},
 		step{0, Stop{asked}, "delete 300, remove in 300, remove out 1300, child 300 down: asked, disconnect, disabled: asked"},
-		step{0, SessionDown{[]xfrm.Selector{sel(1)}, asked}, ""},
+		step{0, SessionDown{Asked: []xfrm.Selector{sel(1)}, Fault: asked}, ""},
 		step{0, Acquired{100}, ""},
 		step{0, Noted{Fault: fault(ike.CauseAuth)}, ""},
 		step{0, answered(1, 0x301), "delete 301, remove in 301, remove out 1301"},
@@ -376,7 +376,7 @@ func TestStopAndStart(t *testing.T) {
 func TestStartEndsThePause(t *testing.T) {
 	tell(t, peer(ike.Active, 1),
 		step{0, Tick{}, "negotiate 0, negotiating"},
-		step{0, SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)}, "down: timeout"},
+		step{0, SessionDown{Asked: []xfrm.Selector{sel(0)}, Fault: fault(ike.CauseTimeout)}, "down: timeout"},
 		step{0, Start{}, "negotiate 0, negotiating"},
 		step{0, ChildFailed{sel(0), fault(ike.CauseProposal)}, "down: proposal"},
 		step{0, Start{}, "negotiate 0, negotiating"},
@@ -386,8 +386,8 @@ func TestStartEndsThePause(t *testing.T) {
 func TestPeerGoesOnWithItsPairs(t *testing.T) {
 	tun := tell(t, peer(ike.Active, 3),
 		step{0, Tick{}, "negotiate 0, negotiate 1, negotiate 2, negotiating"},
-		step{0, SessionDown{[]xfrm.Selector{sel(0), sel(1), sel(2)}, fault(ike.CauseTimeout)}, "down: timeout"},
-		step{time.Second / 2, SessionUp{false}, ""},
+		step{0, SessionDown{Asked: []xfrm.Selector{sel(0), sel(1), sel(2)}, Fault: fault(ike.CauseTimeout)}, "down: timeout"},
+		step{time.Second / 2, SessionUp{Initiator: false}, ""},
 		step{time.Second / 4, answered(0, 0x300), "partly up"},
 		step{time.Second, answered(1, 0x301), ""},
 	)
@@ -401,13 +401,13 @@ func TestPeerThatOnlyMakesSessionsDoesNotPutUsOff(t *testing.T) {
 	now := began
 	tun := New(peer(ike.Active, 1), even{}, now)
 	tun.Step(now, Tick{})
-	tun.Step(now, SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)})
+	tun.Step(now, SessionDown{Asked: []xfrm.Selector{sel(0)}, Fault: fault(ike.CauseTimeout)})
 	for range 4 {
 		now = now.Add(600 * time.Millisecond)
 		if at, ok := tun.Wake(); ok && !at.After(now) && words(tun.Step(at, Tick{})) != "" {
 			return // it asked
 		}
-		tun.Step(now, SessionUp{false})
+		tun.Step(now, SessionUp{Initiator: false})
 	}
 	t.Error("never asked")
 }
@@ -431,7 +431,7 @@ func TestNotedFaultShowsOnlyWhileNothingStands(t *testing.T) {
 func TestFaultIsThatOfWhatIsDown(t *testing.T) {
 	tun := tell(t, peer(ike.FlowTrigger, 3),
 		step{0, Acquired{100}, "urgent 0, negotiating"},
-		step{time.Minute, SessionDown{[]xfrm.Selector{sel(0)}, fault(ike.CauseTimeout)}, "down: timeout"},
+		step{time.Minute, SessionDown{Asked: []xfrm.Selector{sel(0)}, Fault: fault(ike.CauseTimeout)}, "down: timeout"},
 		step{time.Minute, answered(0, 0x300), "partly up"},
 	)
 	if f := tun.Status().Fault; f != nil {
@@ -480,7 +480,7 @@ func TestStrangeInputIsIgnored(t *testing.T) {
 	tun := tell(t, peer(ike.Passive, 1),
 		step{0, PeerDeleted{0x300}, ""}, step{0, Expired{0x300, here}, ""},
 		step{0, InstallFailed{0x300, io.EOF}, ""}, step{0, ChildFailed{sel(9), fault(ike.CauseTimeout)}, ""},
-		step{0, SessionDown{[]xfrm.Selector{sel(9)}, nil}, ""},
+		step{0, SessionDown{Asked: []xfrm.Selector{sel(9)}, Fault: nil}, ""},
 		step{0, answered(9, 0x300), "delete 300, remove in 300, remove out 1300"},
 	)
 	if len(tun.History()) != 0 {

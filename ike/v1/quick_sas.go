@@ -39,7 +39,7 @@ func (s *Session) sas(q *quick) (in, out xfrm.SA, ok bool) {
 	}
 	for _, sa := range []*xfrm.SA{&in, &out} {
 		sa.EncKey, sa.AuthKey = s.childKeys(q, suite, sa.SPI)
-		sa.Soft, sa.Hard = s.limits(life, suite.Cipher, q.initiator)
+		sa.Soft, sa.Hard = s.limits(life, suite.Cipher)
 		if err := crypt.CheckKey(suite.Cipher, sa.EncKey.Open()); err != nil {
 			s.failQuick(q, &ike.Fault{Cause: ike.CauseDataPlane, Text: err.Error()})
 			return in, out, false
@@ -61,18 +61,14 @@ func (s *Session) childKeys(q *quick, suite xfrm.Suite, spi uint32) (enc, auth x
 // key, in bytes: beyond, blocks repeat (Sweet32).
 const smallBlockLimit = 4 << 30
 
-// limits makes an SA's limits of a lifetime. The soft one comes so early that
-// a replacement is ready in time, earlier for whoever began, so that both ends
-// seldom begin at once; of bytes at a random 80 to 90 per cent.
-func (s *Session) limits(l ike.Lifetime, c xfrm.Cipher, initiator bool) (soft, hard xfrm.Limit) {
+// limits makes an SA's limits of a lifetime. The soft one, at a random 80 to 90
+// per cent of the bytes, asks for a replacement in time; by time that is the
+// tunnel's to know.
+func (s *Session) limits(l ike.Lifetime, c xfrm.Cipher) (soft, hard xfrm.Limit) {
 	hard = xfrm.Limit{Time: l.Time, Bytes: min(l.KB, 1<<50) * 1024}
 	if c.BlockSize() == 8 && (hard.Bytes == 0 || hard.Bytes > smallBlockLimit) {
 		hard.Bytes = smallBlockLimit
 	}
-	margin := l.Time / 20
-	if initiator {
-		margin = l.Time / 10
-	}
 	share := 800 + uint64(s.random(make([]byte, 1))[0])*100/255
-	return xfrm.Limit{Time: l.Time - margin, Bytes: hard.Bytes / 1000 * share}, hard
+	return xfrm.Limit{Bytes: hard.Bytes / 1000 * share}, hard
 }
