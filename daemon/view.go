@@ -82,7 +82,7 @@ func (l *loop) oneView(name string) api.Tunnel {
 
 func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
 	t := api.Tunnel{
-		Name: p.Name, Local: p.Local.String(), Remote: p.Remote.String(), Start: p.Start.String(),
+		Name: p.Name, Local: p.Local.String(), Remote: remoteView(p), Start: p.Start.String(),
 		State: s.State.String(), Since: stamp(s.Since), Fault: faultView(s.Fault),
 		Try: s.Try, NextTry: stamp(s.NextTry), Session: sessionView(s.Session), Pairs: []api.Pair{},
 	}
@@ -100,6 +100,17 @@ func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
 		}
 	}
 	return t
+}
+
+// remoteView is the peer's outer address, or how it is found.
+func remoteView(p ike.Peer) string {
+	switch {
+	case p.Remote.IsValid():
+		return p.Remote.String()
+	case p.Host != "":
+		return p.Host
+	}
+	return "any"
 }
 
 func (l *loop) pairView(p ike.PairStatus) api.Pair {

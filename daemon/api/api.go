@@ -48,7 +48,7 @@ type Tunnel struct {
 	Gateway         string    `json:"gateway"`
 	CustomerGateway string    `json:"customer_gateway"`
 	Local           string    `json:"local"`  // outer address
-	Remote          string    `json:"remote"` // outer address
+	Remote          string    `json:"remote"` // outer address; while that is not known, the peer's name in the DNS, or "any"
 	Start           string    `json:"start"`  // "active", "passive", "flow_trigger"
 	State           string    `json:"state"`
 	Since           time.Time `json:"since,omitzero"`

@@ -56,6 +56,28 @@ const (
 	FlowTrigger = "flow_trigger" // we begin when a packet asks for it
 )
 
+// The words of `[vpn_tunnel.X.ike] mode`.
+const (
+	MainMode       = "MAIN"
+	AggressiveMode = "AGGRESSIVE"
+)
+
+// The words of a tunnel's `nat_t`.
+const (
+	NATTAuto  = "auto"  // the RFC or a draft; ESP goes in UDP where a translator is seen
+	NATTRFC   = "rfc"   // RFC 3947 alone
+	NATTDraft = "draft" // the drafts alone
+	NATTOff   = "off"
+	NATTForce = "force" // ESP goes in UDP, translator or not
+)
+
+// The words of `[vpn_tunnel.X.dpd] action`.
+const (
+	DPDRestart = "restart" // negotiate with a dead peer again at once
+	DPDClear   = "clear"   // take its tunnel down
+	DPDOff     = "off"     // do not ask whether it lives
+)
+
 // The words of `local_identity` and `remote_identity`.
 const (
 	IdentityAddress = "ADDRESS"
@@ -109,8 +131,15 @@ type VPNGateway struct {
 // CustomerGateway is the other end of a tunnel.
 type CustomerGateway struct {
 	Resource
-	PublicIP Value[netip.Addr]
+	PublicIP Value[Whereabouts]
 	Region   Value[string] // for the quota; unset, it is that of its tunnel
+}
+
+// Whereabouts is where a peer is: at an address, or wherever a name of the DNS
+// leads. The zero Whereabouts is anywhere.
+type Whereabouts struct {
+	Addr netip.Addr
+	Host string
 }
 
 // Tunnel joins a VPN gateway and a customer gateway.
@@ -118,11 +147,14 @@ type Tunnel struct {
 	Resource
 	VPNGateway      Value[string]
 	CustomerGateway Value[string]
-	PSK             Value[xfrm.Secret] // at the key that it came from
-	Negotiation     Value[string]      // Active, Passive or FlowTrigger
-	SPD             []SPD              // at least one
+	Keys            []Value[xfrm.Secret] // pre-shared, at least one, newest first
+	Negotiation     Value[string]        // Active, Passive or FlowTrigger
+	NATT            Value[string]        // NATTAuto, NATTRFC, NATTDraft, NATTOff or NATTForce
+	SPD             []SPD                // at least one
 	IKE             IKE
 	IPsec           IPsec
+	DPD             DPD
+	HealthCheck     HealthCheck
 }
 
 // SPD is one policy: a local network and the peer networks that it may talk to.
@@ -132,10 +164,11 @@ type SPD struct {
 	Peer  []Value[netip.Prefix] // at least one
 }
 
-// IKE holds the settings of phase 1. The version is IKEv1 and the mode is main
-// mode: there are no others yet, so they are checked and not kept. The words
-// of algorithms are as written; lists are best first, empty for the default.
+// IKE holds the settings of phase 1. The version is IKEv1: there is no other
+// yet, so it is checked and not kept. The words of algorithms are as written;
+// lists are best first, empty for the default.
 type IKE struct {
+	Mode                           Value[string] // MainMode or AggressiveMode
 	Encryption, Integrity, DHGroup []Value[string]
 	LocalIdentity, RemoteIdentity  Value[string] // IdentityAddress or IdentityFQDN
 	LocalAddress, RemoteAddress    Value[netip.Addr]
@@ -150,6 +183,18 @@ type IPsec struct {
 	PFS                   Value[string] // a group's word, or "disable" in any case
 	LifetimeSeconds       Value[int64]
 	LifetimeKB            Value[int64] // of 1024 bytes
+}
+
+// DPD holds the settings of dead peer detection.
+type DPD struct {
+	Action                       Value[string] // DPDRestart, DPDClear or DPDOff
+	DelaySeconds, TimeoutSeconds Value[int64]
+}
+
+// HealthCheck is a probe through a tunnel. Without a target there is none.
+type HealthCheck struct {
+	Target, Source                        Value[netip.Addr]
+	IntervalSeconds, TimeoutMs, Threshold Value[int64]
 }
 
 // RouteTable holds the routes of the subnets that name it.

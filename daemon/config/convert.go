@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -155,6 +156,35 @@ func asAddr(v any) (netip.Addr, *problem) {
 	}
 	return a, nil
 }
+
+// anywhere is the word for a peer whose address is not known before it comes.
+const anywhere = "any"
+
+// asWhereabouts takes the address of a host, its name in the DNS, or "any".
+func asWhereabouts(v any) (Whereabouts, *problem) {
+	s, wrong := asText(v)
+	if wrong != nil {
+		return Whereabouts{}, wrong
+	}
+	s = strings.TrimSpace(s)
+	switch {
+	case strings.EqualFold(s, anywhere):
+		return Whereabouts{}, nil
+	case isHostName(s):
+		return Whereabouts{Host: strings.ToLower(strings.TrimSuffix(s, "."))}, nil
+	case strings.ContainsFunc(s, unicode.IsLetter) && !strings.Contains(s, ":"):
+		return Whereabouts{}, &problem{quote(s, longest) + " is neither an address nor a domain name",
+			`write an address like "203.0.113.7", a name like "vpn.example.com", or "any" for a peer that may come from anywhere`}
+	}
+	a, wrong := asAddr(s)
+	return Whereabouts{Addr: a}, wrong
+}
+
+// hostName is two labels or more (RFC 1123 §2.1), of which the last one is no
+// number: that would be an address.
+var hostName = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.?$`)
+
+func isHostName(s string) bool { return len(s) <= 253 && hostName.MatchString(s) }
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 

@@ -26,15 +26,17 @@ func TestParse(t *testing.T) {
 		{"dataplane, which is not written", c.DataPlane.V + " or " + c.DataPlane.Or(config.DataPlaneAuto), " or auto"},
 		{"VPC", c.VPCs[0].Name + " in " + c.VPCs[0].Region.V, "TomVPC in Guangzhou"},
 		{"cidr", values(c.VPCs[0].CIDR), "192.168.0.0/16 2001:db8:100::/48"},
-		{"subnets by name", fmt.Sprint(len(c.VPCs[0].Subnets), " ", c.VPCs[0].Subnets[1].Name, " ", c.VPCs[0].Subnets[1].CIDR.V), "4 A6 2001:db8:100:1::/64"},
+		{"subnets by name", fmt.Sprint(len(c.VPCs[0].Subnets), " ", c.VPCs[0].Subnets[1].Name, " ", c.VPCs[0].Subnets[1].CIDR.V), "5 A6 2001:db8:100:1::/64"},
 		{"gateway", fmt.Sprint(c.VPNGateways[0].PublicIP.V, c.VPNGateways[0].BandwidthMbps.V, c.VPNGateways[0].MTU.IsSet()), "203.195.147.82 100 false"},
-		{"customer gateways", c.CustomerGateways[0].Name + " " + c.CustomerGateways[1].Name, "Beijing-IDC 上海机房"},
-		{"tunnels", c.Tunnels[0].Name + " " + c.Tunnels[1].Name, "beijing 上海"},
-		{"the key's file", string(beijing.PSK.V.Open()), "the key in beijing.psk"},
-		{"negotiation", c.Tunnels[1].Negotiation.V, config.FlowTrigger},
+		{"customer gateways", c.CustomerGateways[0].Name + " " + c.CustomerGateways[2].Name, "Beijing-IDC 上海机房"},
+		{"tunnels", c.Tunnels[0].Name + " " + c.Tunnels[2].Name, "beijing 上海"},
+		{"the keys' files", string(beijing.Keys[0].V.Open()) + ", " + string(beijing.Keys[1].V.Open()), "the key in beijing.psk, the key in beijing-old.psk"},
+		{"negotiation", c.Tunnels[2].Negotiation.V, config.FlowTrigger},
 		{"peers of a policy", values(beijing.SPD[0].Peer), "10.0.1.0/24 10.0.2.0/24"},
 		{"a single peer", values(beijing.SPD[1].Peer), "10.0.1.0/24"},
 		{"encryption", values(beijing.IKE.Encryption), "AES-CBC-256 AES-CBC-128"},
+		{"where the peers are", fmt.Sprint(c.CustomerGateways[0].PublicIP.V.Addr, c.CustomerGateways[2].PublicIP.V.Host, c.CustomerGateways[1].PublicIP.V), "202.108.22.5vpn.shanghai.example.com{invalid IP }"},
+		{"health check", fmt.Sprint(beijing.HealthCheck.Target.V, beijing.HealthCheck.Source.IsSet(), c.Tunnels[1].HealthCheck.Target.IsSet()), "10.0.1.1 false false"},
 		{"identity", beijing.IKE.RemoteIdentity.V + " " + beijing.IKE.RemoteFQDN.V, "FQDN vpn.beijing.example.com"},
 		{"lifetime", fmt.Sprint(beijing.IPsec.LifetimeSeconds.V), "7200"},
 		{"route", fmt.Sprint(c.RouteTables[0].Routes[1].Destination.V, " ", c.RouteTables[0].Routes[1].NextHop.V), "2001:db8:200::/48 TomVPNGw"},
@@ -46,7 +48,7 @@ func TestParse(t *testing.T) {
 	lines := readLines(t, "../../packaging/examples/full.toml")
 	for text, at := range map[string]config.Pos{
 		"[vpn_tunnel.beijing]":                beijing.Pos,
-		"pre_shared_key_file = ":              beijing.PSK.Pos,
+		"pre_shared_key_file = ":              beijing.Keys[1].Pos,
 		"[[vpn_tunnel.beijing.spd]]":          beijing.SPD[1].Pos,
 		`peer  = "10.0.1.0/24"`:               beijing.SPD[1].Peer[0].Pos,
 		"remote_fqdn ":                        beijing.IKE.RemoteFQDN.Pos,
@@ -91,6 +93,8 @@ vpn_tunnel.t.xxxxxxxxxxxxxxxxxxxx = 1
 vpn_tunnel.t.spd = [{ xxxxxxxxxxxxxxxxxxxx = 1 }]
 vpn_tunnel.t.ike.xxxxxxxxxxxxxxxxxxxx = 1
 vpn_tunnel.t.ipsec.xxxxxxxxxxxxxxxxxxxx = 1
+vpn_tunnel.t.dpd.xxxxxxxxxxxxxxxxxxxx = 1
+vpn_tunnel.t.health_check.xxxxxxxxxxxxxxxxxxxx = 1
 route_table.r.xxxxxxxxxxxxxxxxxxxx = 1
 route_table.r.route = [{ xxxxxxxxxxxxxxxxxxxx = 1 }]
 `
@@ -127,7 +131,11 @@ vpn_gateway = "g"
 customer_gateway = "c"
 pre_shared_key = "k"
 negotiation = "Flow_Trigger"
+nat_t = "FORCE"
 spd = [{ local = "192.168.1.0/24", peer = "10.0.0.1/32" }]
+ike.mode = "aggressive"
+dpd.action = "Clear"
+dpd.delay_seconds = 10
 ike.local_identity = "fqdn"
 ike.local_fqdn = "a.example.com"
 ike.remote_identity = "address"
@@ -137,12 +145,14 @@ ike.remote_identity = "address"
 	}
 	tunnel := c.Tunnels[0]
 	got := []string{c.DataPlane.V, c.Weak.V, fmt.Sprint(c.Limits.SPDsPerTunnel.V), tunnel.Negotiation.V,
+		tunnel.NATT.V, tunnel.IKE.Mode.V, tunnel.DPD.Action.V, fmt.Sprint(tunnel.DPD.DelaySeconds.V),
 		tunnel.IKE.LocalIdentity.V, tunnel.IKE.RemoteIdentity.V}
-	want := []string{config.DataPlaneUserspace, config.WeakRefuse, "7", config.FlowTrigger, config.IdentityFQDN, config.IdentityAddress}
+	want := []string{config.DataPlaneUserspace, config.WeakRefuse, "7", config.FlowTrigger,
+		config.NATTForce, config.AggressiveMode, config.DPDClear, "10", config.IdentityFQDN, config.IdentityAddress}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if at := tunnel.SPD[0].Peer[0]; at.V != netip.MustParsePrefix("10.0.0.1/32") || at.Line != 10 {
+	if at := tunnel.SPD[0].Peer[0]; at.V != netip.MustParsePrefix("10.0.0.1/32") || at.Line != 11 {
 		t.Errorf("the peer of an inline table is %v at %v", at.V, at.Pos)
 	}
 }

@@ -27,7 +27,7 @@ func vpnGateway(t *table) VPNGateway {
 
 func customerGateway(t *table) CustomerGateway {
 	return CustomerGateway{
-		PublicIP: need(t, "public_ip", `"198.51.100.7"`, asAddr),
+		PublicIP: need(t, "public_ip", `"198.51.100.7"`, asWhereabouts),
 		Region:   one(t, "region", asWord),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/twinspan/twinspan/xfrm"
@@ -13,42 +14,73 @@ import (
 // maxKey is the most bytes that a pre-shared key may have.
 const maxKey = 4096
 
-// presharedKey reads a tunnel's key from one of the two places where it may
-// be. No message tells any part of it.
-func presharedKey(t *table) Value[xfrm.Secret] {
+// maxKeys is how many pre-shared keys a tunnel may have: each costs a try when a
+// peer begins in main mode.
+const maxKeys = 8
+
+// presharedKeys reads a tunnel's keys from one of the two places where they may
+// be. No message tells any part of them.
+func presharedKeys(t *table) []Value[xfrm.Secret] {
 	const inline, file = "pre_shared_key", "pre_shared_key_file"
-	v, isInline := t.get(inline)
+	keys := many(t, inline, asKey)
+	names := many(t, file, asText)
+	_, isInline := t.values[inline]
 	_, isFile := t.values[file]
-	name := one(t, file, asText)
 	switch {
 	case isInline && isFile:
 		t.fault(t.pos(file), inline+" and "+file+" are both set", "keep one of them")
+		return nil
 	case isInline:
-		return inlineKey(t, inline, v)
-	case name.IsSet():
-		return fileKey(t, file, name)
-	case !isFile:
-		t.fault(t.here(), "there is no pre-shared key", "write "+file+` = "the name of a file that only the daemon can read"`)
+		exposedKeys(t, inline)
+		return distinctKeys(t, inline, keys)
+	case isFile:
+		return distinctKeys(t, file, fileKeys(t, file, names))
 	}
-	return Value[xfrm.Secret]{}
+	t.fault(t.here(), "there is no pre-shared key", "write "+file+` = "the name of a file that only the daemon can read"`)
+	return nil
 }
 
-func inlineKey(t *table, key string, v any) Value[xfrm.Secret] {
+// exposedKeys reports, once for each file, that others can read the keys in it.
+func exposedKeys(t *table, key string) {
 	p := t.p
 	if p.file.Mode&othersRead != 0 && !p.exposed {
-		p.exposed = true // once for each file
+		p.exposed = true
 		t.fault(t.pos(key), fmt.Sprintf("%s stands in a file that others can open (its mode is %04o)", key, p.file.Mode.Perm()),
 			chmod(p.file.Name)+", or use pre_shared_key_file")
 	}
-	s, ok := v.(string)
-	if !ok {
-		t.fault(t.pos(key), key+" must be text, not "+kind(v), "write it between double quotes")
-		return Value[xfrm.Secret]{}
-	}
-	return checkedKey(t, key, t.pos(key), []byte(s))
 }
 
-func fileKey(t *table, key string, name Value[string]) Value[xfrm.Secret] {
+// distinctKeys holds that there are few keys, and none of them twice.
+func distinctKeys(t *table, key string, keys []Value[xfrm.Secret]) []Value[xfrm.Secret] {
+	if len(keys) > maxKeys {
+		t.fault(keys[maxKeys].Pos, fmt.Sprintf("%s has %d keys, and at most %d are tried", key, len(keys), maxKeys), "take the old ones out")
+		return nil
+	}
+	for i, k := range keys {
+		if slices.ContainsFunc(keys[:i], func(o Value[xfrm.Secret]) bool { return o.V.Equal(k.V) }) {
+			t.fault(k.Pos, key+" has the same key twice", "take one out")
+		}
+	}
+	return keys
+}
+
+// fileKeys reads the files that hold one key each.
+func fileKeys(t *table, key string, names []Value[string]) []Value[xfrm.Secret] {
+	var keys []Value[xfrm.Secret]
+	for _, name := range names {
+		data, ok := readKey(t, key, name)
+		if !ok {
+			continue
+		}
+		if k := item(t, key, name.Pos, data, asKey); k.IsSet() {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// readKey reads the file of a key; a newline at its end does not count.
+func readKey(t *table, key string, name Value[string]) (string, bool) {
 	path := name.V
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(t.p.file.Name), path)
@@ -56,7 +88,7 @@ func fileKey(t *table, key string, name Value[string]) Value[xfrm.Secret] {
 	f, err := t.p.read(path)
 	if err != nil {
 		t.fault(name.Pos, fmt.Sprintf("%s: %s: %v", key, path, err), "")
-		return Value[xfrm.Secret]{}
+		return "", false
 	}
 	if f.Mode&othersRead != 0 {
 		t.fault(name.Pos, fmt.Sprintf("%s: others can open %s (its mode is %04o)", key, path, f.Mode.Perm()), chmod(path))
@@ -65,20 +97,21 @@ func fileKey(t *table, key string, name Value[string]) Value[xfrm.Secret] {
 	if ended {
 		data = bytes.TrimSuffix(data, []byte("\r"))
 	}
-	return checkedKey(t, key, name.Pos, data)
+	return string(data), true
 }
 
-// checkedKey takes the bytes of a key as they are.
-func checkedKey(t *table, key string, at Pos, data []byte) Value[xfrm.Secret] {
+// asKey takes the bytes of a key as they are.
+func asKey(v any) (xfrm.Secret, *problem) {
+	s, ok := v.(string)
 	switch {
-	case len(bytes.TrimSpace(data)) == 0:
-		t.fault(at, key+" is empty or has nothing but spaces", "write a long random key")
-	case len(data) > maxKey:
-		t.fault(at, fmt.Sprintf("%s has more than %d bytes", key, maxKey), "write a shorter one")
-	default:
-		return Value[xfrm.Secret]{xfrm.NewSecret(data), at}
+	case !ok:
+		return xfrm.Secret{}, &problem{"must be text, not " + kind(v), "write it between double quotes"}
+	case strings.TrimSpace(s) == "":
+		return xfrm.Secret{}, &problem{"is empty or has nothing but spaces", "write a long random key"}
+	case len(s) > maxKey:
+		return xfrm.Secret{}, &problem{fmt.Sprintf("has more than %d bytes", maxKey), "write a shorter one"}
 	}
-	return Value[xfrm.Secret]{}
+	return xfrm.NewSecret([]byte(s)), nil
 }
 
 // othersRead are the permissions that a file with a key must not give.

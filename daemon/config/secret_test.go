@@ -40,10 +40,38 @@ func TestPresharedKeys(t *testing.T) {
 			t.Errorf("%s: %v", lines, err)
 			continue
 		}
-		psk := c.Tunnels[0].PSK
-		if got := string(psk.V.Open()); got != want || psk.Line != 4 {
-			t.Errorf("%s: the key is %q at line %d", lines, got, psk.Line)
+		keys := c.Tunnels[0].Keys
+		if got := string(keys[0].V.Open()); len(keys) != 1 || got != want || keys[0].Line != 4 {
+			t.Errorf("%s: the key is %q at line %d", lines, got, keys[0].Line)
 		}
+	}
+}
+
+// Several keys are kept in their order, each with its line.
+func TestKeysInRotation(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "new"), "the new key\n", 0o600)
+	write(t, filepath.Join(dir, "old"), "the old key\n", 0o600)
+	for _, lines := range []string{
+		"pre_shared_key = [\"the new key\",\n\"the old key\"]",
+		"pre_shared_key_file = [\"new\",\n\"old\"]",
+	} {
+		f := config.File{Name: filepath.Join(dir, "t.toml"), Data: []byte(tunnelWith(lines)), Mode: 0o600}
+		c, err := config.Parse([]config.File{f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"the new key", "the old key"} {
+			if k := c.Tunnels[0].Keys[i]; string(k.V.Open()) != want || k.Line != 4+i {
+				t.Errorf("%s: key %d is %q at line %d", lines, i, k.V.Open(), k.Line)
+			}
+		}
+	}
+	write(t, filepath.Join(dir, "again"), "the new key", 0o600)
+	f := config.File{Name: filepath.Join(dir, "t.toml"), Data: []byte(tunnelWith(`pre_shared_key_file = ["new", "again"]`)), Mode: 0o600}
+	want := f.Name + `:4: tunnel "t": pre_shared_key_file has the same key twice; take one out`
+	if _, err := config.Parse([]config.File{f}); fmt.Sprint(err) != want {
+		t.Errorf("the fault is %v", err)
 	}
 }
 

@@ -4,11 +4,14 @@ func tunnel(t *table) Tunnel {
 	return Tunnel{
 		VPNGateway:      need(t, "vpn_gateway", `"the name of a VPN gateway"`, asWord),
 		CustomerGateway: need(t, "customer_gateway", `"the name of a customer gateway"`, asWord),
-		PSK:             presharedKey(t),
+		Keys:            presharedKeys(t),
 		Negotiation:     one(t, "negotiation", asOneOf(Active, Passive, FlowTrigger)),
+		NATT:            one(t, "nat_t", asOneOf(NATTAuto, NATTRFC, NATTDraft, NATTOff, NATTForce)),
 		SPD:             spd(t),
 		IKE:             ike(t.sub("ike")),
 		IPsec:           ipsec(t.sub("ipsec")),
+		DPD:             dpd(t.sub("dpd")),
+		HealthCheck:     healthCheck(t.sub("health_check")),
 	}
 }
 
@@ -33,8 +36,8 @@ func spd(t *table) []SPD {
 func ike(t *table) IKE {
 	defer t.close()
 	one(t, "version", asOneOf("IKEV1"))
-	one(t, "mode", asOneOf("MAIN"))
 	i := IKE{
+		Mode:            one(t, "mode", asOneOf(MainMode, AggressiveMode)),
 		Encryption:      many(t, "encryption", asWord),
 		Integrity:       many(t, "integrity", asWord),
 		DHGroup:         many(t, "dh_group", asWord),
@@ -82,4 +85,38 @@ func ipsec(t *table) IPsec {
 		LifetimeSeconds: one(t, "lifetime_seconds", asInt),
 		LifetimeKB:      one(t, "lifetime_kb", asInt),
 	}
+}
+
+// dpd reads the settings of dead peer detection.
+func dpd(t *table) DPD {
+	defer t.close()
+	d := DPD{
+		Action:         one(t, "action", asOneOf(DPDRestart, DPDClear, DPDOff)),
+		DelaySeconds:   one(t, "delay_seconds", asInt),
+		TimeoutSeconds: one(t, "timeout_seconds", asInt),
+	}
+	if d.Action.V == DPDOff {
+		for _, key := range []string{"delay_seconds", "timeout_seconds"} {
+			if _, ok := t.values[key]; ok {
+				t.fault(t.pos(key), t.prefix+key+" has no effect with "+t.prefix+`action = "off"`, "take one of the two out")
+			}
+		}
+	}
+	return d
+}
+
+// healthCheck reads the probe through a tunnel, if there is to be one.
+func healthCheck(t *table) HealthCheck {
+	defer t.close()
+	h := HealthCheck{
+		Target:          one(t, "target", asAddr),
+		Source:          one(t, "source", asAddr),
+		IntervalSeconds: one(t, "interval_seconds", asInt),
+		TimeoutMs:       one(t, "timeout_ms", asInt),
+		Threshold:       one(t, "threshold", asInt),
+	}
+	if _, ok := t.values["target"]; t.values != nil && !ok {
+		t.missing("target", "write target = "+`"an address of the peer's networks that answers pings"`)
+	}
+	return h
 }

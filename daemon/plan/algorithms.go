@@ -28,6 +28,10 @@ func (m *maker) phase1(t *tunnel) []ike.Proposal {
 	ciphers := pick(m, t, "ike.encryption", c.Encryption, defaultCiphers, suite.ParseCipher, cipherDoubt)
 	hashes := pick(m, t, "ike.integrity", c.Integrity, defaultHashes, suite.ParseHash, hashDoubt)
 	groups := pick(m, t, "ike.dh_group", c.DHGroup, defaultGroups, suite.ParseGroup, groupDoubt)
+	if c.Mode.V == config.AggressiveMode && len(c.DHGroup) > 1 {
+		m.fault(c.DHGroup[1].Pos, `keep the one that the peer has, or write mode = "MAIN"`,
+			"%s: aggressive mode has one dh_group: its first message holds a public value already", t.noun())
+	}
 	return m.combine(t, "ike", slices.Concat(c.Encryption, c.Integrity, c.DHGroup), ciphers, hashes, groups)
 }
 
@@ -96,15 +100,30 @@ func split(err error) (what, do string) {
 
 // doubt warns of an algorithm that is not good, or refuses it.
 func (m *maker) doubt(t *tunnel, key string, at config.Pos, d suite.Doubt) {
+	m.grade(t, key, at, d, "name a good one")
+}
+
+// grade warns of what is not good, or refuses it; better is what to do instead.
+func (m *maker) grade(t *tunnel, key string, at config.Pos, d suite.Doubt, better string) {
 	if d.Grade == suite.Good {
 		return
 	}
 	what := fmt.Sprintf("%s: %s %s is %v: %s", t.noun(), key, d.Word, d.Grade, d.Why)
 	if m.cfg.Weak.V == config.WeakRefuse {
-		m.fault(at, `name a good one, or set weak = "warn" in [security]`, "%s", what)
+		m.fault(at, better+`, or set weak = "warn" in [security]`, "%s", what)
 		return
 	}
-	m.warn(at, "name a good one if the peer has it", "%s", what)
+	m.warn(at, better+" if the peer has it", "%s", what)
+}
+
+// mode is how a tunnel does phase 1.
+func (m *maker) mode(t *tunnel) ike.Mode {
+	if t.IKE.Mode.V != config.AggressiveMode {
+		return ike.Main
+	}
+	m.grade(t, "ike.mode", t.IKE.Mode.Pos, suite.Doubt{Word: config.AggressiveMode, Grade: suite.Weak,
+		Why: "it shows the identities in clear, and whoever records it can try pre-shared keys offline"}, `write mode = "MAIN"`)
+	return ike.Aggressive
 }
 
 // combine makes a proposal of each combination: the best cipher with every

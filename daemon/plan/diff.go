@@ -45,7 +45,7 @@ type Change struct {
 // Diff lists what is different in new, tunnels first, each kind by name. A
 // tunnel that it does not name is not touched.
 func Diff(old, new Plan) []Change {
-	changes := diffTunnels(old, new)
+	changes := append(diffTunnels(old, new), diffProbes(old, new)...)
 	if old.DataPlane != new.DataPlane {
 		changes = append(changes, Change{Object: "dataplane", Impact: Restart, What: old.DataPlane + " -> " + new.DataPlane})
 	}
@@ -97,16 +97,31 @@ func diffTunnels(old, new Plan) []Change {
 	return out
 }
 
+// diffProbes says which tunnels are probed otherwise. Negotiation knows nothing
+// of it.
+func diffProbes(old, new Plan) []Change {
+	var out []Change
+	byKey(old.Tunnels, new.Tunnels, func(t Tunnel) string { return t.Name }, func(name string, was, is *Tunnel) {
+		if was == nil || is == nil || was.Probe.String() == is.Probe.String() {
+			return
+		}
+		out = append(out, Change{name, fmt.Sprintf("tunnel %q", name), Live, fmt.Sprintf("health check %v -> %v", was.Probe, is.Probe)})
+	})
+	return out
+}
+
 // diffPeers says what is different in two peers that are not the same.
 func diffPeers(a, b ike.Peer) []string {
 	var out []string
 	for _, f := range []struct{ name, was, is string }{
 		{"VPN gateway's address", a.Local.String(), b.Local.String()},
-		{"customer gateway's address", a.Remote.String(), b.Remote.String()},
+		{"customer gateway's address", remoteText(a), remoteText(b)},
 		{"local identity", a.LocalID.Text, b.LocalID.Text},
-		{"remote identity", a.RemoteID.Text, b.RemoteID.Text},
+		{"remote identity", identityText(a), identityText(b)},
 		{"mode", a.Mode.String(), b.Mode.String()},
 		{"negotiation", a.Start.String(), b.Start.String()},
+		{"NAT traversal", a.NATT.String(), b.NATT.String()},
+		{"dead peer detection", dpdText(a.DPD), dpdText(b.DPD)},
 		{"IKE proposals", proposalWords(a.Proposals), proposalWords(b.Proposals)},
 		{"IKE lifetime", lifetimeText(a.Lifetime), lifetimeText(b.Lifetime)},
 		{"IPsec proposals", proposalWords(ofFirst(a).Proposals), proposalWords(ofFirst(b).Proposals)},
@@ -118,13 +133,36 @@ func diffPeers(a, b ike.Peer) []string {
 		}
 	}
 	if !slices.EqualFunc(a.Keys, b.Keys, xfrm.Secret.Equal) {
-		out = append(out, "pre-shared key changed")
+		out = append(out, diffKeys(a.Keys, b.Keys))
 	}
 	out = append(out, diffPairs(a.Children, b.Children)...)
 	if len(out) == 0 {
 		out = append(out, "its numbers in the kernel changed")
 	}
 	return out
+}
+
+// diffKeys tells of pre-shared keys that are not the same, and nothing of them.
+func diffKeys(was, is []xfrm.Secret) string {
+	if len(was) == 1 && len(is) == 1 {
+		return "pre-shared key changed"
+	}
+	return fmt.Sprintf("pre-shared keys changed, %d -> %d", len(was), len(is))
+}
+
+// identityText is what a peer calls itself.
+func identityText(p ike.Peer) string {
+	if p.RemoteID.Kind == 0 {
+		return "its address"
+	}
+	return p.RemoteID.Text
+}
+
+func dpdText(d ike.DPD) string {
+	if d.Delay == 0 {
+		return "off"
+	}
+	return fmt.Sprintf("%v after %v, asked after %v", d.Action, d.Timeout, d.Delay)
 }
 
 // ofFirst stands for all children of a tunnel: they differ in their pairs only.

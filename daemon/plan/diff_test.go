@@ -80,7 +80,22 @@ func TestDiff(t *testing.T) {
 			`restart tunnel "a": IKE proposals [AES-CBC-256, SHA-256, GROUP14; AES-CBC-256, SHA1, GROUP14] -> [AES-CBC-256, SHA1, GROUP14]`,
 			`restart tunnel "a": IPsec proposals [AES-CBC-256, SHA-256, GROUP14; AES-CBC-256, SHA1, GROUP14] -> [AES-CBC-256, SHA1]`}},
 		{"who begins", edit{"the key of the tunnel b\"", "the key of the tunnel b\"\nnegotiation = \"passive\""},
-			[]string{`restart tunnel "b": negotiation active -> passive`}},
+			[]string{`restart tunnel "b": negotiation active -> passive`,
+				`restart tunnel "b": dead peer detection restart after 2m0s, asked after 30s -> clear after 2m0s, asked after 30s`}},
+		{"mode", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.ike]\nmode = \"AGGRESSIVE\"\n[vpn_tunnel.b]"},
+			[]string{`restart tunnel "a": mode main mode -> aggressive mode`}},
+		{"NAT traversal", edit{"the key of the tunnel b\"", "the key of the tunnel b\"\nnat_t = \"force\""},
+			[]string{`restart tunnel "b": NAT traversal auto -> force`}},
+		{"dead peer detection", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.dpd]\naction = \"off\"\n[vpn_tunnel.b]\ndpd.delay_seconds = 10"}, []string{
+			`restart tunnel "a": dead peer detection restart after 2m0s, asked after 30s -> off`,
+			`restart tunnel "b": dead peer detection restart after 2m0s, asked after 30s -> restart after 2m0s, asked after 10s`}},
+		{"a newer key", edit{`"the key of the tunnel b"`, `["a newer key of the tunnel b", "the key of the tunnel b"]`},
+			[]string{`restart tunnel "b": pre-shared keys changed, 1 -> 2`}},
+		{"the other side has a name", edit{"198.51.100.2", "vpn.example.com"}, []string{
+			`restart tunnel "b": customer gateway's address 198.51.100.2 -> vpn.example.com`,
+			`restart tunnel "b": remote identity 198.51.100.2 -> its address`}},
+		{"a health check", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.health_check]\ntarget = \"10.0.1.1\"\nsource = \"192.168.1.1\"\n[vpn_tunnel.b]"},
+			[]string{`live tunnel "a": health check none -> 10.0.1.1 every 5s, 3 missing after 1s each from 192.168.1.1`}},
 		{"a tunnel renamed", edit{"vpn_tunnel.b", "vpn_tunnel.e"}, []string{`restart tunnel "b": removed`, `live tunnel "e": added`}},
 		{"the gateway renamed", edit{`"g"`, `"h"`, "vpn_gateway.g", "vpn_gateway.h"}, []string{
 			`restart tunnel "a": interface id 0x54573d95 -> 0x54579652`,

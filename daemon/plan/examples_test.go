@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/twinspan/twinspan/daemon/config"
@@ -37,8 +38,9 @@ func TestExamples(t *testing.T) {
 
 // keyFile has a key in the files that the examples name.
 func keyFile(name string) (config.File, error) {
-	if name == "/etc/twinspan/beijing.psk" || name == "/etc/twinspan/shanghai.psk" {
-		return config.File{Name: name, Data: []byte("a key that is long enough\n"), Mode: 0o600}, nil
+	switch key, _ := strings.CutPrefix(name, "/etc/twinspan/"); key {
+	case "beijing.psk", "beijing-old.psk", "shanghai.psk", "branch.psk":
+		return config.File{Name: name, Data: []byte("the long key of " + key + "\n"), Mode: 0o600}, nil
 	}
 	return config.File{}, fs.ErrNotExist
 }

@@ -26,7 +26,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, peer := range p.Peers {
-			if !peer.Local.IsValid() || !peer.Remote.IsValid() || peer.Keys[0].Len() == 0 || len(peer.Proposals) == 0 ||
+			if !peer.Local.IsValid() || peer.Anywhere() && peer.RemoteID.Kind == 0 || len(peer.Keys) == 0 || len(peer.Proposals) == 0 ||
 				len(peer.Children) == 0 || peer.Start == 0 || peer.IfID == 0 || peer.Lifetime.Time == 0 {
 				t.Errorf("the peer is not whole: %+v", peer)
 			}

@@ -24,7 +24,8 @@ type Plan struct {
 	Peers     []ike.Peer // one for each tunnel; the children are sorted by selector and share their proposals
 	Tunnels   []Tunnel   // the same tunnels in the same order
 	Links     []xfrm.Link
-	// Policies protect each pair of each tunnel. There is no Block policy: no
+	// Policies protect each pair of each tunnel whose peer's address is
+	// configured; PoliciesAt has those of the others too. There is no Block policy: no
 	// two pairs overlap, so that priorities decide nothing, and whatever enters
 	// a gateway's device without a policy is dropped by the data plane. What
 	// would leave through other devices is the business of the Guards.
@@ -50,6 +51,7 @@ type Gateway struct {
 type Tunnel struct {
 	Name, Gateway, CustomerGateway string
 	Defined                        config.Pos // where its table begins
+	Probe                          Probe
 }
 
 // Guard says that a pair may leave and enter through one device only.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twinspan/twinspan/daemon/config"
 	"github.com/twinspan/twinspan/daemon/plan"
+	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/suite"
 )
 
@@ -77,8 +78,13 @@ func describe(p plan.Plan) string {
 	}
 	for i, peer := range p.Peers {
 		fmt.Fprintf(&b, "tunnel %s: %s to %s, defined in %v\n", peer.Name, p.Tunnels[i].Gateway, p.Tunnels[i].CustomerGateway, p.Tunnels[i].Defined)
-		fmt.Fprintf(&b, "  %v (%v) to %v (%v), %v, %v, if_id %#x, key of %d bytes\n", peer.Local, peer.LocalID, peer.Remote, peer.RemoteID,
-			peer.Mode, peer.Start, peer.IfID, peer.Keys[0].Len())
+		fmt.Fprintf(&b, "  %v (%v) to %s (%v), %v, %v, if_id %#x\n", peer.Local, peer.LocalID, where(peer), peer.RemoteID,
+			peer.Mode, peer.Start, peer.IfID)
+		for _, k := range peer.Keys {
+			fmt.Fprintf(&b, "  key   of %d bytes\n", k.Len())
+		}
+		fmt.Fprintf(&b, "  nat_t %v; dpd %+v\n", peer.NATT, peer.DPD)
+		fmt.Fprintf(&b, "  probe %v, in %v\n", p.Tunnels[i].Probe, p.Tunnels[i].Probe.Locals)
 		for _, q := range peer.Proposals {
 			fmt.Fprintf(&b, "  ike   %s\n", suite.Words(q))
 		}
@@ -110,6 +116,14 @@ func describe(p plan.Plan) string {
 		fmt.Fprintf(&b, "warning %v\n", w)
 	}
 	return b.String()
+}
+
+// where is the peer's address, or what is known of it.
+func where(p ike.Peer) string {
+	if p.Remote.IsValid() {
+		return p.Remote.String()
+	}
+	return fmt.Sprintf("%q, to be found", p.Host)
 }
 
 // each runs one test for each case in a directory, and holds what it gives

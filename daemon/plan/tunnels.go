@@ -13,13 +13,10 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// priority of every policy: no two of them select the same packet.
-const priority = 1000
-
-// makeTunnels plans the peers, their policies and their guards.
+// makeTunnels plans the peers, their policies, guards and probes.
 func (m *maker) makeTunnels() {
 	reqIDs := newNumbers(reqIDMask)
-	ends := map[end]*tunnel{}
+	var seen ends
 	for _, c := range m.cfg.Tunnels {
 		t := &tunnel{Tunnel: c}
 		t.gateway = find(m, t.noun(), "VPN gateway", c.VPNGateway, m.gateways)
@@ -27,83 +24,105 @@ func (m *maker) makeTunnels() {
 		m.tunnels = append(m.tunnels, t)
 		peer := m.peer(t, reqIDs)
 		m.plan.Peers = append(m.plan.Peers, peer)
-		m.plan.Tunnels = append(m.plan.Tunnels, Tunnel{c.Name, c.VPNGateway.V, c.CustomerGateway.V, c.Pos})
+		m.plan.Tunnels = append(m.plan.Tunnels, Tunnel{c.Name, c.VPNGateway.V, c.CustomerGateway.V, c.Pos, m.probe(t)})
 		if t.gateway == nil || t.customer == nil {
 			continue
 		}
 		t.gateway.tunnels = append(t.gateway.tunnels, t)
-		m.checkEnds(t, peer, ends)
-		m.protect(t.gateway, peer)
+		m.checkEnds(t, peer, &seen)
+		for _, c := range peer.Children {
+			m.plan.Guards = append(m.plan.Guards, Guard{c.Sel, t.gateway.device})
+		}
 	}
+	m.plan.Policies = m.plan.PoliciesAt(nil)
 	slices.SortFunc(m.plan.Guards, func(a, b Guard) int { return compareSelectors(a.Sel, b.Sel) })
-}
-
-// end is what a tunnel is told by when its peer begins.
-type end struct {
-	local, remote netip.Addr
-	id            ike.ID
-}
-
-// checkEnds holds that a tunnel joins two addresses, and no other tunnel the
-// same two in the same name.
-func (m *maker) checkEnds(t *tunnel, p ike.Peer, ends map[end]*tunnel) {
-	if !p.Local.IsValid() || !p.Remote.IsValid() {
-		return
-	}
-	switch {
-	case p.Local == p.Remote:
-		m.fault(t.Pos, "give the customer gateway the address of the other side",
-			"%s: its VPN gateway and its customer gateway have the same address %v", t.noun(), p.Local)
-	case p.Local.Is4() != p.Remote.Is4():
-		m.fault(t.Pos, "give both gateways IPv4 addresses, or both IPv6 ones",
-			"%s: the gateways' addresses %v and %v are not of one IP version", t.noun(), p.Local, p.Remote)
-	}
-	e := end{p.Local, p.Remote, p.RemoteID}
-	if other := ends[e]; other != nil {
-		m.fault(t.Pos, "give the peers different identities, or put the policies into one tunnel",
-			"%s: it joins the same addresses %v and %v as %s, and the peer has the same identity %v, so they cannot be told apart",
-			t.noun(), p.Local, p.Remote, other.noun(), p.RemoteID)
-		return
-	}
-	ends[e] = t
 }
 
 // peer is what negotiation needs to know of a tunnel.
 func (m *maker) peer(t *tunnel, reqIDs numbers) ike.Peer {
-	p := ike.Peer{Name: t.Name, Keys: []xfrm.Secret{t.PSK.V}, Mode: ike.Main, Start: starts[t.Negotiation.Or(config.Active)]}
+	p := ike.Peer{Name: t.Name, Mode: m.mode(t), Start: starts[t.Negotiation.Or(config.Active)],
+		NATT: natts[t.NATT.Or(config.NATTAuto)], DPD: m.dpd(t)}
 	if t.gateway != nil {
 		p.Local, p.IfID = t.gateway.PublicIP.V, t.gateway.ifID
 	}
 	if t.customer != nil {
-		p.Remote = t.customer.PublicIP.V
+		p.Remote, p.Host = t.customer.PublicIP.V.Addr, t.customer.PublicIP.V.Host
 	}
 	p.LocalID = identity(t.IKE.LocalIdentity, t.IKE.LocalAddress, t.IKE.LocalFQDN, p.Local)
 	p.RemoteID = identity(t.IKE.RemoteIdentity, t.IKE.RemoteAddress, t.IKE.RemoteFQDN, p.Remote)
+	p.Keys = m.keys(t)
 	p.Proposals = m.phase1(t)
 	m.inRange(t.noun(), "ike.lifetime_seconds", t.IKE.LifetimeSeconds, 60, 604800)
 	p.Lifetime = ike.Lifetime{Time: seconds(t.IKE.LifetimeSeconds.Or(86400))}
 	p.Children = m.children(t, reqIDs)
-	if n := t.PSK.V.Len(); n > 0 && n < shortKey {
-		m.warn(t.PSK.Pos, "make a long one: openssl rand -base64 24",
-			"%s: the pre-shared key has fewer than %d bytes: whoever can pose as the peer once can then find it by trying", t.noun(), shortKey)
-	}
 	return p
 }
 
 // shortKey is the length below which a pre-shared key gets a warning, in bytes.
 const shortKey = 16
 
+// keys are the pre-shared keys of a tunnel.
+func (m *maker) keys(t *tunnel) []xfrm.Secret {
+	var keys []xfrm.Secret
+	for _, k := range t.Keys {
+		keys = append(keys, k.V)
+		if k.V.Len() < shortKey {
+			m.warn(k.Pos, "make a long one: openssl rand -base64 24",
+				"%s: the pre-shared key has fewer than %d bytes: whoever can pose as the peer once can then find it by trying", t.noun(), shortKey)
+		}
+	}
+	return keys
+}
+
 var starts = map[string]ike.Start{
 	config.Active: ike.Active, config.Passive: ike.Passive, config.FlowTrigger: ike.FlowTrigger,
 }
 
+var natts = map[string]ike.NATT{
+	config.NATTAuto: ike.NATTAuto, config.NATTRFC: ike.NATTRFC, config.NATTDraft: ike.NATTDraft,
+	config.NATTOff: ike.NATTOff, config.NATTForce: ike.NATTForce,
+}
+
+// The defaults of dead peer detection, in seconds.
+const (
+	dpdDelay   = 30
+	dpdTimeout = 120
+)
+
+// dpd is how a tunnel's peer is asked whether it lives.
+func (m *maker) dpd(t *tunnel) ike.DPD {
+	c := t.DPD
+	m.inRange(t.noun(), "dpd.delay_seconds", c.DelaySeconds, 5, 3600)
+	m.inRange(t.noun(), "dpd.timeout_seconds", c.TimeoutSeconds, 6, 86400)
+	if c.Action.V == config.DPDOff {
+		return ike.DPD{}
+	}
+	delay, timeout := c.DelaySeconds.Or(dpdDelay), c.TimeoutSeconds.Or(dpdTimeout)
+	if timeout <= delay {
+		at := c.TimeoutSeconds.Pos
+		if !c.TimeoutSeconds.IsSet() {
+			at = c.DelaySeconds.Pos
+		}
+		m.fault(at, fmt.Sprintf("write timeout_seconds = %d, or a shorter delay", 3*delay),
+			"%s: dpd.timeout_seconds %d is not longer than dpd.delay_seconds %d", t.noun(), timeout, delay)
+	}
+	action := ike.DPDClear
+	if c.Action.V == config.DPDRestart || !c.Action.IsSet() && t.Negotiation.Or(config.Active) == config.Active {
+		action = ike.DPDRestart
+	}
+	return ike.DPD{Delay: seconds(delay), Timeout: seconds(timeout), Action: action}
+}
+
 // identity is what one side calls itself: its name, or an address, which is by
-// default that of its gateway.
+// default that of its gateway. It is zero for a peer that is at no address yet.
 func identity(kind config.Value[string], addr config.Value[netip.Addr], fqdn config.Value[string], own netip.Addr) ike.ID {
 	if kind.V == config.IdentityFQDN {
 		return ike.ID{Kind: ike.IDFQDN, Text: fqdn.V}
 	}
-	return ike.AddressID(addr.Or(own))
+	if a := addr.Or(own); a.IsValid() {
+		return ike.AddressID(a)
+	}
+	return ike.ID{}
 }
 
 func seconds(n int64) time.Duration {
@@ -179,14 +198,5 @@ func (m *maker) warnShort(t *tunnel, kb int64, small bool) {
 		}
 		m.warn(at, do, "%s: an IPsec SA of %d KB lasts %.1f s at the %d Mbit/s of %s",
 			t.noun(), kb, lasts, t.gateway.BandwidthMbps.V, t.gateway.noun())
-	}
-}
-
-// protect plans the policies and guards of a tunnel.
-func (m *maker) protect(g *gateway, p ike.Peer) {
-	for _, c := range p.Children {
-		m.plan.Policies = append(m.plan.Policies, xfrm.Policy{Sel: c.Sel, TunnelLocal: p.Local, TunnelRemote: p.Remote,
-			ReqID: c.ReqID, IfID: g.ifID, Priority: priority, Action: xfrm.Protect})
-		m.plan.Guards = append(m.plan.Guards, Guard{c.Sel, g.device})
 	}
 }
