@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/twinspan/twinspan/daemon/api"
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 // service is the loop as package api serves it. Its methods are called from
@@ -42,6 +45,32 @@ func (s *service) Up(ctx context.Context, tunnel string) (api.Tunnel, error) {
 // Down closes a tunnel.
 func (s *service) Down(ctx context.Context, tunnel string) (api.Tunnel, error) {
 	return s.tell(ctx, tunnel, ike.Close{Tunnel: tunnel})
+}
+
+// Rekey replaces the keys of a tunnel that stands.
+func (s *service) Rekey(ctx context.Context, tunnel string, what api.Rekey) (api.Tunnel, error) {
+	in, err := rekeyOf(tunnel, what)
+	if err != nil {
+		return api.Tunnel{}, err
+	}
+	return s.tell(ctx, tunnel, in)
+}
+
+func rekeyOf(tunnel string, what api.Rekey) (ike.Rekey, error) {
+	in := ike.Rekey{Tunnel: tunnel, IKE: what.Phase != api.RekeyIPsec, IPsec: what.Phase != api.RekeyIKE}
+	if what.Phase != "" && in.IKE && in.IPsec {
+		return in, &api.Error{Code: api.BadRequest, Message: fmt.Sprintf("no phase %q; write %s or %s", what.Phase, api.RekeyIKE, api.RekeyIPsec)}
+	}
+	if what.Local == "" && what.Remote == "" {
+		return in, nil
+	}
+	local, errLocal := netip.ParsePrefix(what.Local)
+	remote, errRemote := netip.ParsePrefix(what.Remote)
+	if err := cmp.Or(errLocal, errRemote); err != nil {
+		return in, &api.Error{Code: api.BadRequest, Message: fmt.Sprintf("no pair of networks: %v; write both as in 192.168.1.0/24", err)}
+	}
+	in.IKE, in.Sel = false, xfrm.Selector{Local: local, Remote: remote}
+	return in, nil
 }
 
 func (s *service) tell(ctx context.Context, tunnel string, in ike.Input) (api.Tunnel, error) {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 // TestControlSocket runs a whole daemon on a real socket, in real time.
@@ -155,5 +158,28 @@ func TestStoppedDaemonAnswersBusy(t *testing.T) {
 	var told *api.Error
 	if !errors.As(err, &told) || told.Code != api.Busy {
 		t.Errorf("status of a stopped daemon: %v", err)
+	}
+}
+
+func TestRekeyReadsWhatIsMeant(t *testing.T) {
+	pair := xfrm.Selector{Local: netip.MustParsePrefix("10.1.0.0/16"), Remote: netip.MustParsePrefix("10.2.0.0/16")}
+	for _, tc := range []struct {
+		what api.Rekey
+		want ike.Rekey
+	}{
+		{api.Rekey{}, ike.Rekey{Tunnel: "t", IKE: true, IPsec: true}},
+		{api.Rekey{Phase: "ike"}, ike.Rekey{Tunnel: "t", IKE: true}},
+		{api.Rekey{Phase: "ipsec"}, ike.Rekey{Tunnel: "t", IPsec: true}},
+		{api.Rekey{Local: "10.1.0.0/16", Remote: "10.2.0.0/16"}, ike.Rekey{Tunnel: "t", IPsec: true, Sel: pair}},
+	} {
+		if got, err := rekeyOf("t", tc.what); err != nil || got != tc.want {
+			t.Errorf("%+v: %+v, %v", tc.what, got, err)
+		}
+	}
+	for _, what := range []api.Rekey{{Phase: "both"}, {Local: "10.1.0.0/16"}, {Local: "10.1.0.0/16", Remote: "x"}} {
+		var told *api.Error
+		if _, err := rekeyOf("t", what); !errors.As(err, &told) || told.Code != api.BadRequest {
+			t.Errorf("%+v: %v", what, err)
+		}
 	}
 }

@@ -43,6 +43,10 @@ func (d *canned) Down(_ context.Context, name string) (api.Tunnel, error) {
 	d.asked = append(d.asked, "down "+name)
 	return d.tunnel(name)
 }
+func (d *canned) Rekey(_ context.Context, name string, what api.Rekey) (api.Tunnel, error) {
+	d.asked = append(d.asked, strings.TrimSpace("rekey "+name+" "+what.Phase))
+	return d.tunnel(name)
+}
 func (d *canned) Reload(context.Context) (api.Reloaded, error) { return d.reloaded, d.err }
 
 func (d *canned) Events(ctx context.Context, tunnel string) (<-chan api.Event, error) {

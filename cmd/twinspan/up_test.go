@@ -78,3 +78,26 @@ func TestUpAndDownWithoutWaiting(t *testing.T) {
 		t.Errorf("the daemon was asked %s", got)
 	}
 }
+
+func TestRekey(t *testing.T) {
+	d := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up", PairsUp: 2}, {Name: "b", State: "down"}}}}
+	socket := serve(t, d)
+	for _, tc := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"rekey", "a"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
+		{[]string{"rekey", "a", "ike"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
+		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no keys to replace; see: twinspan up b\n"},
+		{[]string{"rekey"}, exitUsage, "twinspan: accepts between 1 and 2 arg(s), received 0; see: twinspan --help\n"},
+	} {
+		code, out, errs := seat{}.run(t, append(tc.args, "--socket", socket)...)
+		if code != tc.code || out+errs != tc.says {
+			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
+		}
+	}
+	if got := strings.Join(d.asked, ", "); got != "rekey a, rekey a ike, rekey b ipsec" {
+		t.Errorf("the daemon was asked %s", got)
+	}
+}

@@ -154,6 +154,18 @@ type Event struct {
 	Lost uint64 `json:"lost,omitempty"`
 }
 
+// Rekey says what of a tunnel is to be replaced.
+type Rekey struct {
+	Phase         string // RekeyIKE, RekeyIPsec, or "" for both
+	Local, Remote string // the one pair of networks that is meant, both "" for all
+}
+
+// The words of Rekey's Phase.
+const (
+	RekeyIKE   = "ike"
+	RekeyIPsec = "ipsec"
+)
+
 // Reloaded is what a reload did.
 type Reloaded struct {
 	Version   int           `json:"version"`

@@ -14,6 +14,7 @@ type Code string
 const (
 	NotFound      Code = "not_found"      // 404: no such tunnel, no such resource
 	Forbidden     Code = "forbidden"      // 403: the caller may look but not change
+	BadRequest    Code = "bad_request"    // 400: what was asked for means nothing
 	InvalidConfig Code = "invalid_config" // 422: nothing was changed; Faults
 	Busy          Code = "busy"           // 503: the daemon stops, or serves enough readers
 	Failed        Code = "failed"         // 500: anything else
@@ -72,6 +73,8 @@ func (c Code) status() int {
 		return http.StatusNotFound
 	case Forbidden:
 		return http.StatusForbidden
+	case BadRequest:
+		return http.StatusBadRequest
 	case InvalidConfig:
 		return http.StatusUnprocessableEntity
 	case Busy:

@@ -18,6 +18,7 @@ type Daemon interface {
 	Status(ctx context.Context) (Status, error)
 	Up(ctx context.Context, tunnel string) (Tunnel, error)
 	Down(ctx context.Context, tunnel string) (Tunnel, error)
+	Rekey(ctx context.Context, tunnel string, what Rekey) (Tunnel, error)
 	Reload(ctx context.Context) (Reloaded, error)
 	// Events delivers what happens from now on until ctx ends or the daemon
 	// stops; then the channel is closed. An empty tunnel is all of them.
@@ -49,6 +50,7 @@ func NewServer(d Daemon, program string) *Server {
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("POST /v1/tunnels/{name}/up", s.change(s.up))
 	mux.HandleFunc("POST /v1/tunnels/{name}/down", s.change(s.down))
+	mux.HandleFunc("POST /v1/tunnels/{name}/rekey", s.change(s.rekey))
 	mux.HandleFunc("POST /v1/reload", s.change(s.reload))
 	mux.HandleFunc("/", s.unknown)
 	s.http = http.Server{
@@ -99,6 +101,14 @@ func (s *Server) down(r *http.Request) (any, error) {
 	return oneTunnel{Schema, t}, err
 }
 
+// rekey reads what is to be replaced from the query: phase, local and remote.
+func (s *Server) rekey(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	what := Rekey{Phase: q.Get("phase"), Local: q.Get("local"), Remote: q.Get("remote")}
+	t, err := s.daemon.Rekey(r.Context(), r.PathValue("name"), what)
+	return oneTunnel{Schema, t}, err
+}
+
 func (s *Server) reload(r *http.Request) (any, error) { return s.daemon.Reload(r.Context()) }
 
 // change lets only those change anything who may.
@@ -115,7 +125,7 @@ func (s *Server) change(do func(*http.Request) (any, error)) http.HandlerFunc {
 
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 	answer(w, nil, &Error{Code: NotFound, Message: "no resource " + r.Method + " " + r.URL.Path +
-		"; there are GET /v1/status, /v1/events and /v1/version, POST /v1/reload, and POST /v1/tunnels/NAME/up and down"})
+		"; there are GET /v1/status, /v1/events and /v1/version, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
 }
 
 // events streams one event per line. The header goes out once the

@@ -38,6 +38,11 @@ func (c *canned) Down(_ context.Context, name string) (Tunnel, error) {
 	return Tunnel{}, errors.New("the machine is on fire")
 }
 
+func (c *canned) Rekey(_ context.Context, name string, what Rekey) (Tunnel, error) {
+	c.asked = append(c.asked, fmt.Sprintf("rekey %s %+v", name, what))
+	return Tunnel{Name: name}, nil
+}
+
 func (c *canned) Reload(context.Context) (Reloaded, error) {
 	return Reloaded{}, &Error{Code: InvalidConfig, Message: "invalid", Faults: []ConfigFault{{"a.toml", 3, "x", "y"}}}
 }

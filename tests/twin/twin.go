@@ -136,6 +136,15 @@ func (d *Daemon) Up(ctx context.Context, tunnel string, limit time.Duration) (st
 	return d.Command(ctx, "up", tunnel, "--wait="+limit.String())
 }
 
+// Rekey replaces a tunnel's keys: "ike", "ipsec", or "" for both.
+func (d *Daemon) Rekey(ctx context.Context, tunnel, phase string) (string, error) {
+	args := []string{"rekey", tunnel}
+	if phase != "" {
+		args = append(args, phase)
+	}
+	return d.Command(ctx, args...)
+}
+
 // Down closes a tunnel.
 func (d *Daemon) Down(ctx context.Context, tunnel string) (string, error) {
 	return d.Command(ctx, "down", tunnel)

@@ -80,6 +80,13 @@ func (c *Client) Down(ctx context.Context, tunnel string) (api.Tunnel, error) {
 	return call[api.Tunnel](ctx, c, http.MethodPost, "/v1/tunnels/"+url.PathEscape(tunnel)+"/down")
 }
 
+// Rekey replaces the keys of a tunnel that stands, and returns it as it is then:
+// the old ones serve until the new ones are there.
+func (c *Client) Rekey(ctx context.Context, tunnel string, what api.Rekey) (api.Tunnel, error) {
+	q := url.Values{"phase": {what.Phase}, "local": {what.Local}, "remote": {what.Remote}}
+	return call[api.Tunnel](ctx, c, http.MethodPost, "/v1/tunnels/"+url.PathEscape(tunnel)+"/rekey?"+q.Encode())
+}
+
 // Reload has the daemon read its files again. When they are wrong the error
 // is an *api.Error with every fault, and nothing has changed.
 func (c *Client) Reload(ctx context.Context) (api.Reloaded, error) {

@@ -20,6 +20,7 @@ type daemon struct {
 	err    error
 	events chan api.Event
 	filter string
+	rekey  api.Rekey
 }
 
 func (d *daemon) Status(context.Context) (api.Status, error) {
@@ -30,6 +31,10 @@ func (d *daemon) Up(_ context.Context, name string) (api.Tunnel, error) {
 	return d.up, d.err
 }
 func (d *daemon) Down(ctx context.Context, name string) (api.Tunnel, error) { return d.Up(ctx, name) }
+func (d *daemon) Rekey(ctx context.Context, name string, what api.Rekey) (api.Tunnel, error) {
+	d.rekey = what
+	return d.Up(ctx, name)
+}
 func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	return api.Reloaded{Changed: 2, Untouched: 24}, d.err
 }
@@ -70,7 +75,12 @@ func TestCalls(t *testing.T) {
 			}
 		}
 	}
-	c := dial(t, &daemon{})
+	d := &daemon{}
+	c := dial(t, d)
+	what := api.Rekey{Phase: api.RekeyIPsec, Local: "10.1.0.0/16", Remote: "2001:db8::/32"}
+	if got, err := c.Rekey(t.Context(), "a/b?c", what); err != nil || got.Name != "a/b?c" || d.rekey != what {
+		t.Errorf("rekey: %+v, %v, asked for %+v", got, err, d.rekey)
+	}
 	if v, err := c.Version(t.Context()); err != nil || v.Program != "1.2.3" {
 		t.Errorf("version: %+v, %v", v, err)
 	}

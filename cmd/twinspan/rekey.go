@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/twinspan/twinspan/daemon/api"
+)
+
+func (c *cli) rekey() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rekey TUNNEL [ike|ipsec]",
+		Short: "Replace a tunnel's keys now",
+		Long: "Replace a tunnel's keys now: those of phase 1 (ike), those of its pairs of\n" +
+			"networks (ipsec), or both. The old keys serve until the new ones are there;\n" +
+			"no packet is lost. A tunnel that is not up has none to replace.",
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: c.rekeyWords,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what := api.Rekey{}
+			if len(args) == 2 {
+				what.Phase = args[1]
+			}
+			t, err := c.daemon().Rekey(cmd.Context(), args[0], what)
+			if err != nil {
+				return failed(err)
+			}
+			if t.PairsUp == 0 {
+				return exit{exitNotUp, fmt.Errorf("%s is %s: there are no keys to replace; see: twinspan up %s", t.Name, t.State, shellWord(t.Name))}
+			}
+			fmt.Fprintf(c.out, "%s gets new keys; the old ones serve until they are there\n", printable(t.Name))
+			return nil
+		},
+	}
+}
+
+// rekeyWords completes a tunnel's name, and then the phase.
+func (c *cli) rekeyWords(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return []string{api.RekeyIKE, api.RekeyIPsec}, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.tunnelNames(cmd, args, typed)
+}
