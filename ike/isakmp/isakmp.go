@@ -113,17 +113,18 @@ type PayloadType uint8
 
 // The payload types of IKEv1.
 const (
-	None   PayloadType = 0
-	SA     PayloadType = 1
-	KE     PayloadType = 4
-	ID     PayloadType = 5
-	Hash   PayloadType = 8
-	Nonce  PayloadType = 10
-	Notify PayloadType = 11
-	Delete PayloadType = 12
-	Vendor PayloadType = 13
-	NATD   PayloadType = 20 // RFC 3947 §3.2
-	NATOA  PayloadType = 21
+	None      PayloadType = 0
+	SA        PayloadType = 1
+	KE        PayloadType = 4
+	ID        PayloadType = 5
+	Hash      PayloadType = 8
+	Nonce     PayloadType = 10
+	Notify    PayloadType = 11
+	Delete    PayloadType = 12
+	Vendor    PayloadType = 13
+	NATD      PayloadType = 20 // RFC 3947 §3.2
+	NATOA     PayloadType = 21
+	NATDDraft PayloadType = 130 // draft-ietf-ipsec-nat-t-ike-02 and 03
 
 	proposal  PayloadType = 2 // only inside an SA
 	transform PayloadType = 3 // only inside a proposal

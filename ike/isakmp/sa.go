@@ -52,8 +52,9 @@ const (
 	LifeSeconds = 1
 	LifeKB      = 2
 
-	EncapTunnel    = 1
-	EncapUDPTunnel = 3 // RFC 3947 §5.1
+	EncapTunnel         = 1
+	EncapUDPTunnel      = 3     // RFC 3947 §5.1
+	EncapUDPTunnelDraft = 61443 // draft-ietf-ipsec-nat-t-ike-02 and 03
 )
 
 // SecurityAssociation is the body of an SA payload.

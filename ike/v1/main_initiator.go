@@ -9,7 +9,7 @@ import (
 func (s *Session) beginMain() {
 	s.main.offer = offerIKE(s.peer).Append(nil)
 	s.state = wantChoice
-	s.sendMain("MM1", []isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}, {Type: isakmp.Vendor, Body: vendorNATT}})
+	s.sendMain("MM1", append([]isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}}, announce(s.peer)...))
 }
 
 // takeChoice takes message 2 and, once the key pair is made, sends message 3.
@@ -30,7 +30,7 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 	return func() {
 		s.cookies.Responder = m.Responder
 		s.main.choice = choice.agreed()
-		s.nat.offered = hasVendor(chain, vendorNATT)
+		s.ext, _ = understand([]ike.Peer{s.peer}, chain)
 		s.main.ni = s.random(make([]byte, nonceSize))
 		s.computePublic(func() {
 			s.state = wantResponderKey

@@ -20,7 +20,7 @@ const (
 // keyPayloads are those of messages 3 and 4.
 func (s *Session) keyPayloads(public, nonce []byte) []isakmp.Payload {
 	chain := []isakmp.Payload{{Type: isakmp.KE, Body: public}, {Type: isakmp.Nonce, Body: nonce}}
-	if s.nat.offered {
+	if s.ext.natt != natNone {
 		chain = append(chain, s.natPayloads()...)
 	}
 	return chain

@@ -13,8 +13,8 @@ const maxOffer = 2048
 
 // takeOffer takes message 1 and answers with message 2. Nothing is computed
 // yet, and what is kept is the offer and the cookies. The answer is never
-// longer than the message: it has one transform of those offered, and our
-// vendor id only if the peer sent it.
+// longer than the message: it has one transform of those offered, and of our
+// vendor ids those that the peer sent.
 func (s *Session) takeOffer(m message) (func(), *refusal) {
 	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
 	if err != nil {
@@ -36,13 +36,10 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 		s.candidates = fitting
 		s.cookies = ike.Cookies{Initiator: m.Initiator, Responder: s.newCookie()}
 		s.main.offer, s.main.choice = append([]byte(nil), offer...), choice.agreed()
-		s.nat.offered = hasVendor(chain, vendorNATT)
 		s.state, s.deadline = wantInitiatorKey, s.now.Add(halfOpen)
-		answer := []isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}
-		if s.nat.offered {
-			answer = append(answer, isakmp.Payload{Type: isakmp.Vendor, Body: vendorNATT})
-		}
-		s.sendMain("MM2", answer)
+		ext, vendors := understand(fitting, chain)
+		s.ext = ext
+		s.sendMain("MM2", append([]isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}, vendors...))
 	}, nil
 }
 
@@ -133,7 +130,7 @@ func authentic(o opened, hash func(secrets, []byte) []byte, sec secrets) bool {
 func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) {
 	s.peer, s.candidates = p, nil
 	s.secrets, s.iv = sec, o.next
-	s.nat.moved = s.nat.offered && s.local.Port() != xfrm.PortNATT && m.local.Port() == xfrm.PortNATT
+	s.nat.moved = s.ext.natt != natNone && s.local.Port() != xfrm.PortNATT && m.local.Port() == xfrm.PortNATT
 	s.local, s.remote = m.local, m.remote
 	id := identity(p.LocalID).Append(nil)
 	data, next := sec.seal(s.iv, s.header(isakmp.MainMode, 0), []isakmp.Payload{

@@ -6,27 +6,16 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
 	"github.com/twinspan/twinspan/ike/isakmp"
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// vendorNATT announces RFC 3947: MD5 of "RFC 3947".
-var vendorNATT = []byte{0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45, 0x5c, 0x57, 0x28, 0xf2, 0x0e, 0x95, 0x45, 0x2f}
-
-func hasVendor(chain []isakmp.Payload, id []byte) bool {
-	for _, v := range isakmp.All(chain, isakmp.Vendor) {
-		if bytes.Equal(v, id) {
-			return true
-		}
-	}
-	return false
-}
-
 // nat is what NAT traversal found out.
 type nat struct {
-	offered     bool // both announced RFC 3947
 	here, there bool // a translator sits before us, before the peer
+	forced      bool // as initiator we move to port 4500 in any case
 	moved       bool // the peer has moved to port 4500: it sees one, whether we do or not
 }
 
@@ -48,24 +37,51 @@ func (s *Session) natHash(a netip.AddrPort) []byte {
 		a.Addr().AsSlice(), binary.BigEndian.AppendUint16(nil, a.Port()))
 }
 
-// natPayloads are ours: the other end first, then our own.
-func (s *Session) natPayloads() []isakmp.Payload {
-	return []isakmp.Payload{
-		{Type: isakmp.NATD, Body: s.natHash(s.remote)},
-		{Type: isakmp.NATD, Body: s.natHash(s.local)},
+// payload is the type of the NAT-D payloads.
+func (v natVersion) payload() isakmp.PayloadType {
+	if v == natRFC {
+		return isakmp.NATD
 	}
+	return isakmp.NATDDraft
+}
+
+// encap is the encapsulation mode of ESP in UDP.
+func (v natVersion) encap() uint64 {
+	if v == natRFC {
+		return isakmp.EncapUDPTunnel
+	}
+	return isakmp.EncapUDPTunnelDraft
+}
+
+// natPayloads are ours: the other end first, then our own. Where UDP
+// encapsulation is to be forced, our own is that of an address which nobody has:
+// the peer finds a translator before us, whether there is one or not.
+func (s *Session) natPayloads() []isakmp.Payload {
+	t, own := s.ext.natt.payload(), s.local
+	if s.forced() {
+		own = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return []isakmp.Payload{{Type: t, Body: s.natHash(s.remote)}, {Type: t, Body: s.natHash(own)}}
+}
+
+// forced tells that ESP is to go in UDP without a translator too. As responder we
+// do not know yet which of several tunnels it is: one that asks for it may have
+// no other way through, and the others lose nothing.
+func (s *Session) forced() bool {
+	force := func(p ike.Peer) bool { return p.NATT == ike.NATTForce }
+	return s.ext.natt != natNone && (force(s.peer) || slices.ContainsFunc(s.candidates, force))
 }
 
 // detectNAT compares the peer's payloads with the addresses that we see: its
 // first is for us, the others are its own, of which one must fit. Payloads that
 // are no hashes do not count, else our own could make the answer the longer one.
 func (s *Session) detectNAT(chain []isakmp.Payload) {
-	size := s.main.choice.proposal.Hash.Size()
-	theirs := slices.DeleteFunc(isakmp.All(chain, isakmp.NATD), func(b []byte) bool { return len(b) != size })
-	if len(theirs) < 2 {
-		s.nat.offered = false
+	if s.ext.natt == natNone {
+		return
 	}
-	if !s.nat.offered {
+	theirs := s.natHashes(chain)
+	if theirs == nil {
+		s.ext.natt = natNone
 		return
 	}
 	s.nat.here = !bytes.Equal(theirs[0], s.natHash(s.local))
@@ -77,10 +93,25 @@ func (s *Session) detectNAT(chain []isakmp.Payload) {
 	}
 }
 
+// natHashes are the NAT-D payloads of a message. Some peers send them once for a
+// draft and once more for the RFC, and some send those of the other one: what
+// was agreed on comes first.
+func (s *Session) natHashes(chain []isakmp.Payload) [][]byte {
+	size := s.main.choice.proposal.Hash.Size()
+	for _, t := range []isakmp.PayloadType{s.ext.natt.payload(), isakmp.NATD, isakmp.NATDDraft} {
+		hashes := slices.DeleteFunc(isakmp.All(chain, t), func(b []byte) bool { return len(b) != size })
+		if len(hashes) >= 2 {
+			return hashes
+		}
+	}
+	return nil
+}
+
 // floatPorts moves the initiator to port 4500 when a translator is on the way
-// (RFC 3947 §4).
+// (RFC 3947 §4), or UDP encapsulation is forced.
 func (s *Session) floatPorts() {
-	if s.nat.here || s.nat.there {
+	s.nat.forced = s.forced()
+	if s.nat.here || s.nat.there || s.nat.forced {
 		s.local = netip.AddrPortFrom(s.local.Addr(), xfrm.PortNATT)
 		s.remote = netip.AddrPortFrom(s.remote.Addr(), xfrm.PortNATT)
 	}
@@ -89,5 +120,5 @@ func (s *Session) floatPorts() {
 // floated tells that ESP goes in UDP. The initiator decides it: what both see of
 // a translator is not authenticated and can differ.
 func (s *Session) floated() bool {
-	return s.local.Port() == xfrm.PortNATT && (s.nat.here || s.nat.there || s.nat.moved)
+	return s.local.Port() == xfrm.PortNATT && (s.nat.here || s.nat.there || s.nat.forced || s.nat.moved)
 }

@@ -83,15 +83,21 @@ func (s *Session) quickComputed(q *quick, result any) (computed, bool) {
 // UDP (RFC 3947 §5.1).
 func (s *Session) encapMode() uint64 {
 	if s.floated() {
-		return isakmp.EncapUDPTunnel
+		return s.ext.natt.encap()
 	}
 	return isakmp.EncapTunnel
 }
 
 // encapFits accepts what a peer makes of the encapsulation mode. Some write
-// plain tunnel though both have floated.
+// plain tunnel though both have floated, or the RFC's number after a draft.
 func (s *Session) encapFits(mode uint64) bool {
-	return mode == isakmp.EncapTunnel || mode == isakmp.EncapUDPTunnel && s.floated()
+	switch mode {
+	case isakmp.EncapTunnel:
+		return true
+	case isakmp.EncapUDPTunnel, isakmp.EncapUDPTunnelDraft:
+		return s.floated()
+	}
+	return false
 }
 
 // payloads are SA, nonce and, with PFS, our public value.

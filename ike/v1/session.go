@@ -39,6 +39,7 @@ type Session struct {
 
 	secrets secrets
 	iv      []byte // main mode's; once established, the base of phase 2's
+	ext     extensions
 	nat     nat
 	status  ike.SessionStatus
 	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie

@@ -106,43 +106,54 @@ func TestFourthMessageOfQuickMode(t *testing.T) {
 	}
 }
 
-// Peers that have floated may still write plain tunnel mode, and may send more
-// NAT-D payloads than two.
+// Peers that have floated may still write plain tunnel mode, may send more NAT-D
+// payloads than two, and those of a draft, of the RFC or of both.
 func TestNATDetection(t *testing.T) {
 	s := newSession(testEnv(1), netip.AddrPortFrom(addrA, 500), netip.AddrPortFrom(addrB, 500))
 	s.main.choice.proposal = fastIKE
 	ours, theirs, wrong := s.natHash(s.local), s.natHash(s.remote), make([]byte, 20)
-	for _, c := range []struct {
-		what string
-		d    [][]byte
-		want nat
-	}{
-		{"no translator", [][]byte{ours, theirs}, nat{offered: true}},
-		{"several addresses of its own", [][]byte{ours, wrong, theirs, wrong}, nat{offered: true}},
-		{"before us", [][]byte{wrong, theirs}, nat{offered: true, here: true}},
-		{"before the peer", [][]byte{ours, wrong}, nat{offered: true, there: true}},
-		{"before both", [][]byte{wrong, wrong}, nat{offered: true, here: true, there: true}},
-		{"in the wrong order", [][]byte{theirs, ours}, nat{offered: true, here: true, there: true}},
-		{"one payload", [][]byte{ours}, nat{}},
-		{"none", nil, nat{}},
-		{"no hashes", [][]byte{{1}, {}}, nat{}},
-	} {
-		s.nat = nat{offered: true}
-		var chain []isakmp.Payload
-		for _, d := range c.d {
-			chain = append(chain, isakmp.Payload{Type: isakmp.NATD, Body: d})
+	of := func(t isakmp.PayloadType, hashes ...[]byte) (chain []isakmp.Payload) {
+		for _, h := range hashes {
+			chain = append(chain, isakmp.Payload{Type: t, Body: h})
 		}
-		s.detectNAT(chain)
-		if s.nat != c.want {
-			t.Errorf("%s: %+v instead of %+v", c.what, s.nat, c.want)
+		return chain
+	}
+	const cisco = isakmp.PayloadType(15) // what draft 00 and old Cisco use
+	for _, c := range []struct {
+		what   string
+		chain  []isakmp.Payload
+		want   nat
+		agreed bool
+	}{
+		{"no translator", of(isakmp.NATD, ours, theirs), nat{}, true},
+		{"several addresses of its own", of(isakmp.NATD, ours, wrong, theirs, wrong), nat{}, true},
+		{"before us", of(isakmp.NATD, wrong, theirs), nat{here: true}, true},
+		{"before the peer", of(isakmp.NATD, ours, wrong), nat{there: true}, true},
+		{"before both", of(isakmp.NATD, wrong, wrong), nat{here: true, there: true}, true},
+		{"in the wrong order", of(isakmp.NATD, theirs, ours), nat{here: true, there: true}, true},
+		{"as the drafts have it", of(isakmp.NATDDraft, ours, wrong), nat{there: true}, true},
+		{"as the drafts and the RFC have it", append(of(isakmp.NATDDraft, ours, theirs), of(isakmp.NATD, ours, theirs)...), nat{}, true},
+		{"one payload", of(isakmp.NATD, ours), nat{}, false},
+		{"one of each kind", append(of(isakmp.NATD, ours), of(isakmp.NATDDraft, theirs)...), nat{}, false},
+		{"none", nil, nat{}, false},
+		{"no hashes", of(isakmp.NATD, []byte{1}, nil), nat{}, false},
+		{"of number 15", of(cisco, ours, theirs), nat{}, false},
+	} {
+		for _, v := range allowed(ike.NATTAuto) {
+			s.nat, s.ext.natt = nat{}, v
+			s.detectNAT(c.chain)
+			if s.nat != c.want || s.ext.natt != natNone != c.agreed {
+				t.Errorf("%s, version %d: %+v instead of %+v, %+v", c.what, v, s.nat, c.want, s.ext)
+			}
 		}
 	}
-	s.local, s.nat = netip.AddrPortFrom(addrA, xfrm.PortNATT), nat{offered: true, there: true}
-	if !s.encapFits(isakmp.EncapTunnel) || !s.encapFits(isakmp.EncapUDPTunnel) || s.encapFits(2) {
+	s.local, s.nat = netip.AddrPortFrom(addrA, xfrm.PortNATT), nat{there: true}
+	inUDP := []uint64{isakmp.EncapUDPTunnel, isakmp.EncapUDPTunnelDraft}
+	if !s.encapFits(isakmp.EncapTunnel) || !s.encapFits(inUDP[0]) || !s.encapFits(inUDP[1]) || s.encapFits(2) {
 		t.Error("after floating")
 	}
 	s.local = netip.AddrPortFrom(addrA, xfrm.PortIKE)
-	if !s.encapFits(isakmp.EncapTunnel) || s.encapFits(isakmp.EncapUDPTunnel) {
+	if !s.encapFits(isakmp.EncapTunnel) || s.encapFits(inUDP[0]) || s.encapFits(inUDP[1]) {
 		t.Error("without floating")
 	}
 }
