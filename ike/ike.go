@@ -241,8 +241,8 @@ type ChildSA struct {
 // Input is what happened. Packet, Tick, Computed, Failed and Used go to the
 // engine and on to the session concerned; Configure, Initiate, Close,
 // LimitReached, Acquired, Sent, Moved, Resolved and Probed go to the engine
-// only; Begin, Negotiate, DeleteChild and CloseSession go from the engine to a
-// session.
+// only; Begin, Negotiate, Superseded, DeleteChild and CloseSession go from the
+// engine to a session.
 type Input interface{ input() }
 
 // Packet is one IKE datagram, without the non-ESP marker. One on our port 4500
@@ -335,6 +335,10 @@ type Negotiate struct {
 	Urgent bool
 }
 
+// Superseded says that another session with the peer stands: this one no longer
+// asks whether the peer is there, nor is it renewed.
+type Superseded struct{}
+
 // DeleteChild asks a session to tell the peer that our inbound SA is gone.
 type DeleteChild struct{ SPI uint32 }
 
@@ -357,6 +361,7 @@ func (Resolved) input()     {}
 func (Probed) input()       {}
 func (Begin) input()        {}
 func (Negotiate) input()    {}
+func (Superseded) input()   {}
 func (DeleteChild) input()  {}
 func (CloseSession) input() {}
 

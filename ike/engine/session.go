@@ -97,12 +97,14 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 	if s.member != nil {
 		r.Tunnel = s.member.Peer().Name
 	}
-	if r.Kind != ike.PeerDeleted {
+	if r.Kind != ike.PeerDeleted && r.Kind != ike.PeerClosed {
 		e.emit(r)
 	}
 	switch r.Kind {
 	case ike.SessionDown:
 		e.sessionDown(s, r.Fault)
+	case ike.SessionChanged:
+		s.status = r.Session
 	case ike.ChildUp:
 		e.childUp(s, *r.Child)
 	case ike.ChildFailed:
