@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -36,6 +37,10 @@ func (e *Engine) packet(p ike.Packet) {
 	e.count.Packets++
 	h, err := isakmp.ParseHeader(p.Data)
 	switch {
+	case errors.Is(err, isakmp.ErrIKEv2):
+		e.count.BadHeader++
+		e.otherVersion(p, h)
+		return
 	case err != nil:
 		e.count.BadHeader++
 		return
@@ -57,6 +62,15 @@ func (e *Engine) packet(p ike.Packet) {
 		e.count.UnknownCookie++
 	default:
 		e.firstMessage(p, h)
+	}
+}
+
+// otherVersion hands a message of IKEv2 to the session that it seems to answer: its
+// peer may speak nothing else.
+func (e *Engine) otherVersion(p ike.Packet, h isakmp.Header) {
+	s := e.byCookie[ownCookie{h.Initiator, true}]
+	if s != nil && s.addrs == addrsOf(p.Local, p.Remote) {
+		e.drive(s, p)
 	}
 }
 

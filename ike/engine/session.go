@@ -102,12 +102,19 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 	if s.member != nil {
 		r.Tunnel = s.member.Peer().Name
 	}
-	if r.Kind != ike.PeerDeleted {
+	if r.Kind != ike.PeerDeleted && r.Kind != ike.PeerClosed {
 		e.emit(r)
 	}
 	switch r.Kind {
 	case ike.SessionDown:
 		e.sessionDown(s, r.Fault)
+	case ike.SessionChanged:
+		s.status = r.Session
+		if s.member.established() == s {
+			e.tellLater(s.member, tunnel.SessionAges{Renew: s.status.Renew})
+		}
+	case ike.PeerClosed:
+		e.later(func() { e.peerClosed(s.member, r.Cookies) })
 	case ike.ChildUp:
 		e.childUp(s, *r.Child)
 	case ike.ChildFailed:
@@ -195,6 +202,16 @@ func (e *Engine) peerRestarted(s *session) {
 		}
 	}
 	e.tell(s.member, tunnel.Restarted{})
+}
+
+// peerClosed ends another session of a peer's, which that has named by its
+// cookies.
+func (e *Engine) peerClosed(m *member, c ike.Cookies) {
+	for _, s := range slices.Clone(m.sessions) {
+		if s.established() && s.carrier.Cookies() == c {
+			e.discard(s, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
+		}
+	}
 }
 
 // sessionDown forgets a session. The pairs that it was asked for and has not

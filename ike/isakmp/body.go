@@ -49,10 +49,11 @@ func (id Identification) Append(b []byte) []byte {
 // NotifyType is the type of a notification.
 type NotifyType uint16
 
-// The notifications of RFC 2408 §3.14.1 and RFC 2407 §4.6.3.
+// The notifications of RFC 2408 §3.14.1, RFC 2407 §4.6.3 and RFC 3706 §5.2.
 const (
 	InvalidPayload       NotifyType = 1
 	InvalidCookie        NotifyType = 4
+	InvalidMajorVersion  NotifyType = 5
 	InvalidExchange      NotifyType = 7
 	InvalidProtocol      NotifyType = 10
 	InvalidSPI           NotifyType = 11
@@ -66,6 +67,8 @@ const (
 	Connected            NotifyType = 16384
 	ResponderLifetime    NotifyType = 24576
 	InitialContact       NotifyType = 24578
+	RUThere              NotifyType = 36136
+	RUThereAck           NotifyType = 36137
 )
 
 var notifyNames = map[NotifyType]string{
@@ -79,6 +82,7 @@ var notifyNames = map[NotifyType]string{
 	26: "ADDRESS-NOTIFICATION", 27: "NOTIFY-SA-LIFETIME", 28: "CERTIFICATE-UNAVAILABLE",
 	29: "UNSUPPORTED-EXCHANGE-TYPE", 30: "UNEQUAL-PAYLOAD-LENGTHS", 16384: "CONNECTED",
 	24576: "RESPONDER-LIFETIME", 24577: "REPLAY-STATUS", 24578: "INITIAL-CONTACT",
+	36136: "R-U-THERE", 36137: "R-U-THERE-ACK",
 }
 
 func (n NotifyType) String() string {

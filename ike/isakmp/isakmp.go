@@ -22,6 +22,7 @@ const MaxPayloads = 100
 var (
 	ErrTruncated = errors.New("isakmp: truncated")
 	ErrVersion   = errors.New("isakmp: not version 1")
+	ErrIKEv2     = fmt.Errorf("%w but 2", ErrVersion)
 	ErrLength    = errors.New("isakmp: length field does not fit the datagram")
 	ErrMalformed = errors.New("isakmp: malformed")
 )
@@ -61,8 +62,12 @@ const (
 	AuthOnly
 )
 
-// Version1 is the version byte of IKEv1: major 1, minor 0.
-const Version1 = 0x10
+// Version1 is the version byte of IKEv1: major 1, minor 0; version2 that of
+// IKEv2, whose header is the same.
+const (
+	Version1 = 0x10
+	version2 = 0x20
+)
 
 // Header is the fixed header of each message (RFC 2408 §3.1).
 type Header struct {
@@ -76,7 +81,7 @@ type Header struct {
 
 // ParseHeader reads the header and checks the version and the length field
 // against what was received; bytes after the length are not part of the
-// message. It does not look at the cookies.
+// message. It does not look at the cookies; with ErrVersion they are there.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, ErrTruncated
@@ -90,7 +95,11 @@ func ParseHeader(b []byte) (Header, error) {
 	}
 	copy(h.Initiator[:], b)
 	copy(h.Responder[:], b[8:])
-	if b[17]>>4 != Version1>>4 {
+	switch b[17] >> 4 {
+	case Version1 >> 4:
+	case version2 >> 4:
+		return h, ErrIKEv2
+	default:
 		return h, ErrVersion
 	}
 	if h.Length < HeaderSize || uint64(h.Length) > uint64(len(b)) {

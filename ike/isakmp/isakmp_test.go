@@ -62,7 +62,9 @@ func TestBadHeaders(t *testing.T) {
 	}{
 		{"nothing", nil, ErrTruncated},
 		{"27 bytes", good[:27], ErrTruncated},
-		{"version 2", change(17, 0x20), ErrVersion},
+		{"version 2", change(17, 0x20), ErrIKEv2},
+		{"version 2 as no version 1", change(17, 0x20), ErrVersion},
+		{"version 3", change(17, 0x30), ErrVersion},
 		{"a length of 0", change(24, 0, 0, 0, 0), ErrLength},
 		{"a length of 27", change(24, 0, 0, 0, 27), ErrLength},
 		{"a length beyond the datagram", change(24, 0, 0, 0, 0xb1), ErrLength},

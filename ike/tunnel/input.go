@@ -28,6 +28,10 @@ type SessionUp struct {
 	Renew     time.Time
 }
 
+// SessionAges says that the session that carries the tunnel is to be replaced at
+// another time.
+type SessionAges struct{ Renew time.Time }
+
 // SessionDown says that a session ended, and with it the negotiations of the
 // pairs that it had been asked for and had not finished.
 type SessionDown struct {
@@ -108,6 +112,7 @@ func (Tick) input()          {}
 func (Start) input()         {}
 func (Stop) input()          {}
 func (SessionUp) input()     {}
+func (SessionAges) input()   {}
 func (SessionDown) input()   {}
 func (ChildUp) input()       {}
 func (ChildFailed) input()   {}

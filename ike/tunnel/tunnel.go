@@ -95,6 +95,8 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.stop(in.Why)
 	case SessionUp:
 		t.sessionUp(in)
+	case SessionAges:
+		t.renew = in.Renew
 	case SessionDown:
 		t.sessionDown(in)
 	case ChildUp:

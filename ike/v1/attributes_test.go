@@ -49,12 +49,13 @@ func TestResponderLifetimeOfKilobytes(t *testing.T) {
 		list []isakmp.Attribute
 		want ike.Lifetime
 	}{
-		{"kilobytes", []isakmp.Attribute{{Type: isakmp.ESPLifeType, Value: isakmp.LifeKB}, {Type: isakmp.ESPLife, Value: 500}}, life(86400, 500)},
-		{"seconds", lifeAttributes(life(600, 0)), life(600, 1000)},
-		{"longer ones", lifeAttributes(life(100000, 5000)), life(86400, 1000)},
-		{"nothing", nil, life(86400, 1000)},
+		{"kilobytes", []isakmp.Attribute{{Type: isakmp.ESPLifeType, Value: isakmp.LifeKB}, {Type: isakmp.ESPLife, Value: 5000}}, life(86400, 5000)},
+		{"seconds", lifeAttributes(life(600, 0)), life(600, 10000)},
+		{"longer ones", lifeAttributes(life(100000, 50000)), life(86400, 10000)},
+		{"nothing", nil, life(86400, 10000)},
+		{"next to nothing", lifeAttributes(life(1, 1)), life(60, 2560)},
 	} {
-		s, q := newSession(testEnv(1), netip.AddrPortFrom(addrA, 500), netip.AddrPortFrom(addrB, 500)), &quick{choice: choice{life: life(86400, 1000)}}
+		s, q := newSession(testEnv(1), netip.AddrPortFrom(addrA, 500), netip.AddrPortFrom(addrB, 500)), &quick{choice: choice{life: life(86400, 10000)}}
 		n := notify(isakmp.ResponderLifetime, nil, isakmp.AppendAttributes(nil, isakmp.ProtoESP, c.list))
 		junk := isakmp.Payload{Type: isakmp.Notify, Body: []byte{1}}
 		s.obeyLifetime(q, opened{chain: []isakmp.Payload{junk, notify(isakmp.ResponderLifetime, nil, []byte{1}), n}})

@@ -158,6 +158,8 @@ func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
 		f.Cause, f.Ours = ike.CauseProposal, listWords(s.peer.Proposals)
 		f.Text = "the peer accepts none of our IKE proposals (it sent NO-PROPOSAL-CHOSEN)"
 		f.Advice = "give [ike] the encryption, integrity and dh_group that the peer has"
+	case t == isakmp.InvalidMajorVersion:
+		return s.speaksIKEv2()
 	case t == isakmp.InvalidID:
 		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
 		f.Text = "the peer knows nobody of our identity (it sent INVALID-ID-INFORMATION)"
@@ -168,6 +170,26 @@ func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
 		f.Advice = "write the same pre_shared_key on both sides"
 	}
 	return f
+}
+
+// speaksIKEv2 explains a peer that does not know IKEv1. Libreswan says so by an
+// INVALID-MAJOR-VERSION when it is set to reject it, strongSwan without IKEv1 by
+// one in a message of IKEv2.
+func (s *Session) speaksIKEv2() *ike.Fault {
+	return &ike.Fault{
+		Cause: ike.CauseVersion, Text: s.remote.String() + " speaks only IKEv2, and this tunnel is one of IKEv1",
+		Ours: "IKEv1", Theirs: "IKEv2",
+		PeerAdvice: "let the peer speak IKEv1 with us (Libreswan: ikev1-policy=accept and keyexchange=ikev1; strongSwan: version = 1)",
+	}
+}
+
+// hintVersion keeps that the peer answers in IKEv2. Anybody can have sent it.
+func (s *Session) hintVersion(h isakmp.Header) {
+	if s.state != wantChoice || h.Initiator != s.cookies.Initiator || s.hint != nil {
+		return
+	}
+	s.hint = s.speaksIKEv2()
+	s.refuse(isakmp.MainMode, "", s.hint)
 }
 
 // quickNotified explains an error that the peer sent in answer to a quick mode.

@@ -243,7 +243,8 @@ func TestMustNotAccept(t *testing.T) {
 
 // The memory of message ids is bounded, and forgets the oldest first.
 func TestUsedIDs(t *testing.T) {
-	var u usedIDs
+	const remembered = 1024
+	u := usedIDs{most: remembered}
 	for id := range uint32(3 * remembered) {
 		if !u.add(id) || u.add(id) {
 			t.Fatalf("%d is not remembered", id)

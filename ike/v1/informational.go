@@ -6,6 +6,7 @@ import (
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 // maxNotified bounds the error notifications that go out in clear.
@@ -15,7 +16,7 @@ const maxNotified = 3
 // shorter than what it answers, else it is not sent.
 func (s *Session) notifyInClear(m message, t isakmp.NotifyType) {
 	h := isakmp.Header{
-		Initiator: m.Initiator, Responder: m.Responder, Exchange: isakmp.Informational, MessageID: s.newMessageID(),
+		Initiator: m.Initiator, Responder: m.Responder, Exchange: isakmp.Informational, MessageID: s.newMessageID(&s.informed),
 	}
 	data := clearMessage(h, []isakmp.Payload{{
 		Type: isakmp.Notify, Body: isakmp.Notification{Protocol: isakmp.ProtoISAKMP, Type: t}.Append(nil),
@@ -44,7 +45,7 @@ func (s *Session) notifyAuthentic(t isakmp.NotifyType, spi uint32) {
 // sendInformational sends an authenticated notification or deletion. It is
 // never resent nor answered (RFC 2408 §4.8).
 func (s *Session) sendInformational(step string, p isakmp.Payload) {
-	mid := s.newMessageID()
+	mid := s.newMessageID(&s.informed)
 	chain := s.secrets.hashed([]isakmp.Payload{p}, midBytes(mid))
 	data, _ := s.secrets.seal(s.secrets.iv2(s.iv, mid), s.header(isakmp.Informational, mid), chain)
 	s.sendOnce(s.remote, isakmp.Informational, step, data, 0)
@@ -98,7 +99,7 @@ func (s *Session) takeInformational(m message) {
 		s.takeHint(m)
 		return
 	}
-	if !s.secrets.ready() || m.Responder != s.cookies.Responder || m.MessageID == 0 || s.used.has(m.MessageID) {
+	if !s.secrets.ready() || m.Responder != s.cookies.Responder || m.MessageID == 0 || s.knows(m.MessageID) {
 		return
 	}
 	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
@@ -106,20 +107,24 @@ func (s *Session) takeInformational(m message) {
 		s.takeForeign(m)
 		return
 	}
-	s.used.add(m.MessageID)
-	s.heard = s.now
+	s.informed.add(m.MessageID)
 	// A deletion that overtook the end of its own exchange finds its SA all the
-	// same: what is deleted is looked up by SPI, here and in the tunnel.
+	// same: what is deleted is looked up by SPI, here and in the tunnel. That of
+	// the session comes last: the children of the same message are to go too.
+	closed := false
 	for _, p := range o.chain[1:] {
 		switch p.Type {
 		case isakmp.Notify:
 			s.takeNotify(m, p.Body)
 		case isakmp.Delete:
-			s.takeDelete(m, p.Body)
+			closed = s.takeDelete(m, p.Body) || closed
 		}
 		if s.state == dead {
 			return
 		}
+	}
+	if closed {
+		s.down(&ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
 	}
 }
 
@@ -165,11 +170,15 @@ func (s *Session) takeNotify(m message, body []byte) {
 		s.refuse(m.Exchange, "", malformed(err.Error()).fault)
 		return
 	}
+	if n.Type == isakmp.RUThere || n.Type == isakmp.RUThereAck {
+		s.takeDPD(m, n)
+		return
+	}
+	s.hears()
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: n.Type.String(), Bytes: len(m.raw)})
 	switch {
-	case n.Type == isakmp.InitialContact && s.state == established:
-		s.report(ike.Report{Kind: ike.PeerRestarted})
 	case !n.Type.IsError():
+		s.takeStatus(n)
 	case s.state != established:
 		s.down(s.mainNotified(n.Type))
 	default:
@@ -198,31 +207,69 @@ func (s *Session) quickRefused(m message, n isakmp.Notification) {
 	s.refuse(m.Exchange, n.Type.String(), &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + n.Type.String()})
 }
 
-// takeDelete takes an authenticated deletion. Children survive that of their
-// phase 1; that of another phase 1 of the peer is left to its lifetime.
-func (s *Session) takeDelete(m message, body []byte) {
+// takeStatus takes an authenticated notification that is no error.
+func (s *Session) takeStatus(n isakmp.Notification) {
+	switch {
+	case s.state != established:
+	case n.Type == isakmp.InitialContact && !s.contacted:
+		s.contacted = true // once: a recorded one must not do harm later
+		s.report(ike.Report{Kind: ike.PeerRestarted})
+	case n.Type == isakmp.ResponderLifetime:
+		s.obeyLife(n)
+	}
+}
+
+// takeAsides takes what a peer may say beside the matter of a message: in the last
+// one of phase 1, and INITIAL-CONTACT also in QM1.
+func (s *Session) takeAsides(o opened) {
+	for _, body := range isakmp.All(o.chain, isakmp.Notify) {
+		if n, err := isakmp.ParseNotify(body); err == nil {
+			s.takeStatus(n)
+		}
+	}
+}
+
+// takeDelete takes an authenticated deletion, and tells whether it is about this
+// session. Children survive that of their phase 1.
+func (s *Session) takeDelete(m message, body []byte) (closed bool) {
 	d, err := isakmp.ParseDelete(body)
 	if err != nil {
 		s.refuse(m.Exchange, "DELETE", malformed(err.Error()).fault)
-		return
+		return false
 	}
+	s.hears()
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: "DELETE", Bytes: len(m.raw)})
 	for _, spi := range d.SPIs {
 		switch {
 		case d.Protocol == isakmp.ProtoESP && len(spi) == 4:
 			s.peerDeleted(binary.BigEndian.Uint32(spi))
-		case d.Protocol == isakmp.ProtoISAKMP && bytes.Equal(spi, s.cookieSPI()):
-			s.down(&ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
-			return
+		case d.Protocol == isakmp.ProtoISAKMP && len(spi) == 16:
+			closed = s.peerClosed(ike.Cookies{Initiator: [8]byte(spi), Responder: [8]byte(spi[8:])}) || closed
 		}
 	}
+	return closed
+}
+
+// peerClosed tells whether the peer means this session, be it with the cookies in
+// the wrong order. Another one of the same peer is left to the engine.
+func (s *Session) peerClosed(c ike.Cookies) bool {
+	if c == s.cookies || c == (ike.Cookies{Initiator: s.cookies.Responder, Responder: s.cookies.Initiator}) {
+		return true
+	}
+	if s.state == established && c.Initiator != [8]byte{} {
+		s.do(ike.Report{Kind: ike.PeerClosed, Tunnel: s.peer.Name, Local: s.local, Remote: s.remote, Cookies: c})
+	}
+	return false
 }
 
 // peerDeleted ends a quick mode in progress, or leaves a finished child to its
-// tunnel.
+// tunnel. A peer may name its SA by our SPI instead of its own, as some Ciscos do.
 func (s *Session) peerDeleted(spi uint32) {
+	if spi < xfrm.MinSPI {
+		return
+	}
 	for _, q := range s.sortedQuicks() {
-		if q.phase != finished && q.spiOut == spi && spi != 0 {
+		if q.phase != finished && (q.spiOut == spi || q.spiIn == spi) {
 			s.failQuick(q, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer gave the negotiation up"})
 			return
 		}

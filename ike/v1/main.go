@@ -153,15 +153,18 @@ func (s *Session) establish(peerID []byte) {
 	s.iv = append([]byte(nil), s.iv...)
 	s.main.exponent.Wipe()
 	clear(s.main.shared)
-	s.state, s.main, s.deadline, s.hint, s.heard = established, nil, zeroTime, nil, s.now
+	s.state, s.main, s.deadline, s.hint = established, nil, zeroTime, nil
+	s.hears()
 	s.status = ike.SessionStatus{
 		Cookies: s.cookies, Local: s.local, Remote: s.remote, Initiator: s.initiator, Mode: ike.Main,
 		Proposal: c.proposal, PeerID: describeID(peerID), NAT: s.nat.String(),
-		Established: s.now, Expires: s.now.Add(life.Time),
+		Established: s.now,
 	}
+	s.setLife(life.Time)
 	if s.nat.here && s.floated() {
 		s.alive = s.now.Add(keepaliveEvery)
 	}
 	status := s.status
 	s.report(ike.Report{Kind: ike.SessionUp, Session: &status})
+	s.tellLife(c.life.Time)
 }

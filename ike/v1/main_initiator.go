@@ -92,6 +92,7 @@ func (s *Session) takeResponderID(m message) (func(), *refusal) {
 	return func() {
 		s.iv = o.next
 		s.establish(o.get(isakmp.ID))
+		s.takeAsides(o)
 	}, nil
 }
 

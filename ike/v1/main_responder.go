@@ -21,8 +21,8 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 		return nil, hopeless(err.Error())
 	}
 	offer, ok := isakmp.Find(chain, isakmp.SA)
-	if !ok || len(offer) > maxOffer {
-		return nil, hopeless("message 1 has no SA payload of at most 2048 bytes")
+	if !ok || len(offer) > maxOffer || len(isakmp.All(chain, isakmp.SA)) > 1 {
+		return nil, hopeless("message 1 has no SA payload of at most 2048 bytes, or several")
 	}
 	sa, err := isakmp.ParseSA(offer)
 	if err != nil {
@@ -139,9 +139,5 @@ func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) 
 	s.iv = next
 	s.sendMainRaw("MM6", data)
 	s.establish(o.get(isakmp.ID))
-	for _, body := range isakmp.All(o.chain, isakmp.Notify) {
-		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.InitialContact {
-			s.report(ike.Report{Kind: ike.PeerRestarted})
-		}
-	}
+	s.takeAsides(o)
 }

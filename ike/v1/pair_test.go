@@ -65,6 +65,7 @@ type end struct {
 	sas     map[uint32]xfrm.SA
 	reports []ike.Report
 	sent    [][]byte
+	in, out int // bytes of the last datagram, and of what it was answered before authentication
 }
 
 // pair joins two sessions by a wire that loses nothing and takes no time.
@@ -97,6 +98,9 @@ func (p *pair) other(e *end) *end {
 // step gives an input to one end and obeys all that follows at both.
 func (p *pair) step(e *end, in ike.Input) {
 	p.t.Helper()
+	if packet, ok := in.(ike.Packet); ok {
+		e.in, e.out = len(packet.Data), 0
+	}
 	for _, action := range e.s.Step(p.now, in) {
 		switch action := action.(type) {
 		case ike.Send:
@@ -117,12 +121,22 @@ func (p *pair) carry(from *end, send ike.Send) {
 	p.t.Helper()
 	data := append([]byte(nil), send.Data...)
 	from.sent = append(from.sent, data)
+	from.wantNoMore(len(data))
 	if p.tamper != nil {
 		if data = p.tamper(from, data); data == nil {
 			return
 		}
 	}
 	p.step(p.other(from), ike.Packet{Local: send.Remote, Remote: send.Local, Data: data})
+}
+
+// wantNoMore says that whoever is not authenticated gets no more bytes than it sent:
+// its address may be forged. An initiator has asked for what it is answering.
+func (e *end) wantNoMore(bytes int) {
+	e.t.Helper()
+	if e.out += bytes; e.out > e.in && !e.s.initiator && !e.s.Established() {
+		e.t.Errorf("%d bytes are answered with %d before authentication", e.in, e.out)
+	}
 }
 
 // start begins main mode for the only pair of networks.

@@ -13,8 +13,15 @@ import (
 // defaultLife holds where a peer offers no lifetime in seconds (RFC 2407 §4.5).
 const defaultLife = 28800 * time.Second
 
-// maxLife bounds a lifetime so that no peer's number overflows a duration.
-const maxLife = 0xffffffff * time.Second
+// The bounds of what a peer may want of a lifetime. The longest is there so that no
+// number overflows a duration. The shortest are those of the configuration: below
+// them a peer would have us negotiate without a pause. It is not refused, since
+// nothing is lost: it ends its own SAs as early as it likes.
+const (
+	maxLife = 0xffffffff * time.Second
+	minLife = 60 * time.Second
+	minKB   = 2560
+)
 
 // choice is the one transform that both sides want.
 type choice struct {
@@ -100,8 +107,8 @@ func attributes(t isakmp.Transform) map[uint16]uint64 {
 	return values
 }
 
-// lifetime reads the lifetime in a list of attributes, zero where it has none. A
-// duration belongs to the life type before it, wherever it stands.
+// lifetime reads the lifetime in a list of attributes, zero where it has none, or
+// writes 0. A duration belongs to the life type before it, wherever it stands.
 func lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) (life ike.Lifetime) {
 	kind := uint64(isakmp.LifeSeconds)
 	for _, a := range list {
@@ -113,6 +120,12 @@ func lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) (life ike.Lif
 		case a.Type == lifeValue && kind == isakmp.LifeKB:
 			life.KB = a.Value
 		}
+	}
+	if life.Time != 0 {
+		life.Time = max(life.Time, minLife)
+	}
+	if life.KB != 0 {
+		life.KB = max(life.KB, minKB)
 	}
 	return life
 }
@@ -130,12 +143,20 @@ const privateUse = 16384
 
 // only refuses what has an attribute that we do not have, as another PRF or
 // extended sequence numbers: the answer, which echoes all of them, would agree to
-// it (RFC 2407 §4.5). Vendors' private ones may be ignored.
-func (o *offered) only(list []isakmp.Attribute, known ...uint16) {
+// it (RFC 2407 §4.5). Vendors' private ones may be ignored. Of what we have, only
+// the lifetime's two may come more than once: the two ends could else each take
+// another one.
+func (o *offered) only(list []isakmp.Attribute, lifeType, lifeValue uint16, known ...uint16) {
+	seen := map[uint16]bool{}
 	for _, a := range list {
-		if a.Type < privateUse && !slices.Contains(known, a.Type) {
+		switch {
+		case a.Type == lifeType || a.Type == lifeValue || a.Type >= privateUse:
+		case !slices.Contains(known, a.Type):
 			o.strange(fmt.Sprintf("attribute %d =", a.Type), a.Value)
+		case seen[a.Type]:
+			o.strange(fmt.Sprintf("a second attribute %d =", a.Type), a.Value)
 		}
+		seen[a.Type] = true
 	}
 }
 
@@ -164,8 +185,8 @@ func readIKE(t isakmp.Transform) offered {
 	if t.ID != isakmp.KeyIKE {
 		o.strange("transform", uint64(t.ID))
 	}
-	o.only(t.Attributes, isakmp.AttrCipher, isakmp.AttrHash, isakmp.AttrAuth, isakmp.AttrGroup,
-		isakmp.AttrLifeType, isakmp.AttrLife, isakmp.AttrKeyLength)
+	o.only(t.Attributes, isakmp.AttrLifeType, isakmp.AttrLife,
+		isakmp.AttrCipher, isakmp.AttrHash, isakmp.AttrAuth, isakmp.AttrGroup, isakmp.AttrKeyLength)
 	return o
 }
 
@@ -185,8 +206,8 @@ func readESP(t isakmp.Transform) offered {
 	} else {
 		o.words = append(o.words, "no PFS")
 	}
-	o.only(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife, isakmp.ESPGroup, isakmp.ESPEncap,
-		isakmp.ESPAuth, isakmp.ESPKeyLength)
+	o.only(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife,
+		isakmp.ESPGroup, isakmp.ESPEncap, isakmp.ESPAuth, isakmp.ESPKeyLength)
 	return o
 }
 

@@ -147,7 +147,7 @@ func (s *Session) acceptQuick(q *quick, step string, o opened, m message) {
 	q.iv = append([]byte(nil), o.next...)
 	q.replies.took(m.raw)
 	q.flight.answered()
-	s.heard = s.now
+	s.hears()
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: step, Bytes: len(m.raw)})
 }
 
@@ -161,6 +161,11 @@ type proposed struct {
 
 func readProposed(o opened) (proposed, error) {
 	var p proposed
+	for _, t := range []isakmp.PayloadType{isakmp.SA, isakmp.Nonce, isakmp.KE} {
+		if n := len(isakmp.All(o.chain, t)); n > 1 {
+			return p, fmt.Errorf("%w: %d payloads of type %d", isakmp.ErrMalformed, n, t)
+		}
+	}
 	sa, err := isakmp.ParseSA(o.get(isakmp.SA))
 	if err != nil {
 		return p, err

@@ -21,6 +21,9 @@ func (s *Session) finish(q *quick) {
 	}
 	q.forget()
 	s.report(ike.Report{Kind: ike.ChildUp, Sel: child.Sel, SPI: child.SPIIn, Child: child})
+	if s.used.full() {
+		s.renewNow() // before a recorded quick mode is forgotten and could be played again
+	}
 }
 
 // forget lets go of what only the negotiation needed.

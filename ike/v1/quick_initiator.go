@@ -8,7 +8,7 @@ import (
 
 // beginQuick draws what is random and, with PFS, has a key pair made first.
 func (s *Session) beginQuick(child ike.Child) {
-	q := &quick{mid: s.newMessageID(), child: child, initiator: true, begun: s.now, encap: s.encapMode()}
+	q := &quick{mid: s.newMessageID(&s.used), child: child, initiator: true, begun: s.now, encap: s.encapMode()}
 	q.iv = s.secrets.iv2(s.iv, q.mid)
 	q.ni = s.random(make([]byte, nonceSize))
 	q.spiIn = s.env.SPI()

@@ -29,6 +29,11 @@ func (s *Session) negotiate(n ike.Negotiate) {
 		}
 	}
 	s.queue = slices.Insert(s.queue, at, n)
+	s.begin()
+}
+
+// begin begins phase 1, once.
+func (s *Session) begin() {
 	if s.state == idle {
 		s.beginMain()
 	}

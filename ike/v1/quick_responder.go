@@ -20,7 +20,7 @@ const (
 // takeQM1 takes the first message of a quick mode that the peer begins. It must
 // prove that it knows the keys before anything is kept of it.
 func (s *Session) takeQM1(m message) {
-	if s.used.has(m.MessageID) || s.responding() >= maxResponding || len(s.quicks) >= maxQuicks {
+	if s.knows(m.MessageID) || s.responding() >= maxResponding || len(s.quicks) >= maxQuicks {
 		return // a replay, or too much at once
 	}
 	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
@@ -32,6 +32,7 @@ func (s *Session) takeQM1(m message) {
 	q := &quick{mid: m.MessageID, begun: s.now}
 	s.quicks[q.mid] = q
 	s.acceptQuick(q, "QM1", o, m)
+	s.takeAsides(o)
 	if no := s.respond(q, o); no != nil {
 		q.phase, q.ends = finished, s.now.Add(linger)
 		s.refuse(m.Exchange, "QM1", no.fault)
@@ -205,9 +206,10 @@ func (s *Session) installOut(q *quick) {
 	s.finish(q)
 }
 
-// trafficSeen takes authenticated ESP on the new SA for QM3: only the peer can
-// have made it, and it sends only after QM3.
+// trafficSeen takes authenticated ESP for a sign of life, and on the new SA for
+// QM3: only the peer can have made it, and it sends only after QM3.
 func (s *Session) trafficSeen(spi uint32) {
+	s.lives()
 	for _, q := range s.sortedQuicks() {
 		if q.spiIn == spi && q.phase == wantProof {
 			q.flight.answered()

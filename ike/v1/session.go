@@ -43,13 +43,18 @@ type Session struct {
 	nat     nat
 	status  ike.SessionStatus
 	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
-	heard   time.Time  // when the peer last proved to be there
-	alive   time.Time  // when the next keepalive is due
+	heard   time.Time  // when the peer last proved, under this session's keys, to be there
+	dpd     dpd
+	alive   time.Time // when the next keepalive is due
 
-	quicks map[uint32]*quick // by message id
-	used   usedIDs
-	queue  []ike.Negotiate
-	jobs   map[uint64]func(any)
+	superseded bool // by another session with the peer
+	contacted  bool // by INITIAL-CONTACT
+
+	quicks   map[uint32]*quick // by message id
+	used     usedIDs           // by quick modes
+	informed usedIDs           // by informational exchanges
+	queue    []ike.Negotiate
+	jobs     map[uint64]func(any)
 
 	now time.Time // of the Step that runs
 	out []ike.Action
@@ -61,11 +66,12 @@ func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 	return &Session{
 		env: env, local: local, remote: remote, main: new(mainMode),
 		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
+		used: usedIDs{most: quicksRemembered}, informed: usedIDs{most: informedRemembered},
 	}
 }
 
 // NewInitiator makes a session that begins main mode with p at its first Step,
-// which must be a Negotiate. In message 5 it tells the peer that we hold nothing
+// which must be a Negotiate or, for phase 1 alone, a Begin. In message 5 it tells the peer that we hold nothing
 // else of it (INITIAL-CONTACT, RFC 2407 §4.6.3.3), if contact says so by then.
 func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) *Session {
 	s := newSession(env, local, remote)
@@ -133,8 +139,12 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 		s.failed(in)
 	case ike.Used:
 		s.trafficSeen(in.SPI)
+	case ike.Begin:
+		s.begin()
 	case ike.Negotiate:
 		s.negotiate(in)
+	case ike.Superseded:
+		s.superseded, s.status.Renew = true, zeroTime
 	case ike.DeleteChild:
 		s.deleteChild(in.SPI)
 	case ike.CloseSession:
@@ -149,7 +159,7 @@ func (s *Session) Wake() (time.Time, bool) {
 	if s.state == dead {
 		return time.Time{}, false
 	}
-	first := earliest(s.flight.wake, s.deadline, s.alive)
+	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake())
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
 	}
@@ -178,6 +188,9 @@ func (s *Session) tick() {
 		// children outlive their phase 1.
 		s.down(&ike.Fault{Cause: ike.CauseExpired, Text: "the IKE SA's lifetime ended"})
 		return
+	case s.due(s.deadAt()):
+		s.down(s.isDead())
+		return
 	case s.due(s.deadline):
 		s.down(s.noAnswer())
 		return
@@ -190,6 +203,9 @@ func (s *Session) tick() {
 	if s.due(s.alive) {
 		s.do(ike.Keepalive{Local: s.local, Remote: s.remote})
 		s.alive = s.now.Add(keepaliveEvery)
+	}
+	if s.due(s.dpdWake()) {
+		s.askPeer()
 	}
 	for _, q := range s.sortedQuicks() {
 		s.tickQuick(q)
