@@ -41,6 +41,7 @@ type Session struct {
 	iv      []byte // main mode's; once established, the base of phase 2's
 	ext     extensions
 	nat     nat
+	parts   parts // of a message in fragments
 	status  ike.SessionStatus
 	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
 	heard   time.Time  // when the peer last proved to be there
@@ -149,7 +150,7 @@ func (s *Session) Wake() (time.Time, bool) {
 	if s.state == dead {
 		return time.Time{}, false
 	}
-	first := earliest(s.flight.wake, s.deadline, s.alive)
+	first := earliest(s.flight.wake, s.deadline, s.alive, s.parts.forget)
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
 	}
@@ -191,6 +192,7 @@ func (s *Session) tick() {
 		s.do(ike.Keepalive{Local: s.local, Remote: s.remote})
 		s.alive = s.now.Add(keepaliveEvery)
 	}
+	s.parts.forgetIfDue(s.now)
 	for _, q := range s.sortedQuicks() {
 		s.tickQuick(q)
 	}
