@@ -107,7 +107,7 @@ func (s *Session) takeInformational(m message) {
 		return
 	}
 	s.used.add(m.MessageID)
-	s.heard = s.now
+	s.authentic(m)
 	// A deletion that overtook the end of its own exchange finds its SA all the
 	// same: what is deleted is looked up by SPI, here and in the tunnel.
 	for _, p := range o.chain[1:] {

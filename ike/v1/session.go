@@ -134,6 +134,8 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 		s.failed(in)
 	case ike.Used:
 		s.trafficSeen(in.SPI)
+	case ike.Moved:
+		s.follow(in.From)
 	case ike.Negotiate:
 		s.negotiate(in)
 	case ike.DeleteChild:
