@@ -238,9 +238,9 @@ type ChildSA struct {
 	Initiator     bool     // we began the quick mode
 }
 
-// Input is what happened. Packet, Tick, Computed, Failed and Used go to the
-// engine and on to the session concerned; Configure, Initiate, Close,
-// Rekey, LimitReached, Acquired, Sent, Moved, Resolved and Probed go to the engine
+// Input is what happened. Packet, Tick, Computed, Failed, Used and Moved go to
+// the engine and on to the session concerned; Configure, Initiate, Close,
+// Rekey, LimitReached, Acquired, Sent, Resolved and Probed go to the engine
 // only; Begin, Superseded, Negotiate, DeleteChild and CloseSession go from the
 // engine to a session.
 type Input interface{ input() }

@@ -18,6 +18,7 @@ func FuzzEngine(f *testing.F) {
 	for n := range byte(nine) {
 		f.Add([]byte{n, 0, 0, 1, 0xff})
 		f.Add([]byte{n, 3, 0, 18, 5, 0, 0, 19, 1})
+		f.Add([]byte{n, 0, 0, 16, 132, 0, 0, 34, 1, 0, 0, 35, 1}) // a fragment
 		f.Add([]byte{n, 1, 0, 28, 13, 2, 0, 200, 0, 4, 0, 30, 4})
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {

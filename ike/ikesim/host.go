@@ -176,18 +176,22 @@ func (h *Host) obey(actions []ike.Action) {
 	}
 }
 
-// stepOf is what the report that follows a Send calls it; a stored answer has
-// no report.
+// stepOf is what the report that follows a Send, or the fragments of a message,
+// calls it; a stored answer has no report.
 func stepOf(rest []ike.Action) string {
-	if len(rest) > 0 {
-		if r, ok := rest[0].(ike.Report); ok {
-			switch r.Kind {
+	for _, a := range rest {
+		switch a := a.(type) {
+		case ike.Send:
+			continue
+		case ike.Report:
+			switch a.Kind {
 			case ike.MessageOut:
-				return r.Step
+				return a.Step
 			case ike.Resent:
-				return r.Step + " again"
+				return a.Step + " again"
 			}
 		}
+		break
 	}
 	return "the same answer"
 }

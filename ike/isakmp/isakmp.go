@@ -135,6 +135,8 @@ const (
 	NATOA     PayloadType = 21
 	NATDDraft PayloadType = 130 // draft-ietf-ipsec-nat-t-ike-02 and 03
 
+	FragmentPayload PayloadType = 132 // see Fragment
+
 	proposal  PayloadType = 2 // only inside an SA
 	transform PayloadType = 3 // only inside a proposal
 )

@@ -20,6 +20,9 @@ func unhex(t testing.TB, s string) []byte {
 // group 1).
 const offer = "e44bf21cbb77908d00000000000000000110020000000000000000b00d00003400000001000000010000002801010001000000200101000080010001800200018004000180030001800b0001800c3de00d00000c09002689dfd6b7120d000014afcad71368a1f1c96b8696fc775701000d0000184048b7d56ebce88525e7de7f00d6c2d3800000000d0000144a131c81070358455c5728f20e95452f0000001490cb80913ebb696e086381b5ec427b1f"
 
+// fragment is a message with the first 8 bytes of the offer as its first fragment.
+const fragment = "e44bf21cbb77908d000000000000000184100200000000000000002c00000010" + "00010100" + "e44bf21cbb77908d"
+
 func TestRecordedOfferRoundTrips(t *testing.T) {
 	data := unhex(t, offer)
 	h, err := ParseHeader(data)
@@ -205,11 +208,38 @@ func TestIdentifications(t *testing.T) {
 	}
 }
 
+// A fragment as it goes over the wire, and what is none.
+func TestFragments(t *testing.T) {
+	for _, c := range []struct {
+		hex  string
+		want Fragment
+	}{
+		{"00010100" + "e44bf21c", Fragment{ID: 1, Number: 1, Data: []byte{0xe4, 0x4b, 0xf2, 0x1c}}},
+		{"abcdff01" + "00", Fragment{ID: 0xabcd, Number: 255, Last: true, Data: []byte{0}}},
+		{"00000201", Fragment{Number: 2, Last: true}},
+	} {
+		b := unhex(t, c.hex)
+		f, err := ParseFragment(b)
+		if err != nil || f.ID != c.want.ID || f.Number != c.want.Number || f.Last != c.want.Last || !bytes.Equal(f.Data, c.want.Data) {
+			t.Errorf("%s reads as %+v, %v", c.hex, f, err)
+		}
+		if again := c.want.Append(nil); !bytes.Equal(again, b) {
+			t.Errorf("%+v writes as %x", c.want, again)
+		}
+	}
+	for _, s := range []string{"", "000101", "0001000100"} {
+		if f, err := ParseFragment(unhex(t, s)); err == nil {
+			t.Errorf("%q gives %+v", s, f)
+		}
+	}
+}
+
 // FuzzDecode: no bytes crash the reader, and what reads as an SA reads the same
 // after being written.
 func FuzzDecode(f *testing.F) {
 	f.Add(unhex(f, offer))
 	f.Add(unhex(f, "00000001030400020102030405060708"))
+	f.Add(unhex(f, fragment))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := ParseHeader(b); err == nil {
 			chain, n, err := Chain(h.Next, b[HeaderSize:h.Length])
@@ -234,6 +264,9 @@ func readBody(t *testing.T, b []byte) {
 	}
 	if d, err := ParseDelete(b); err == nil && len(bytes.Join(d.SPIs, nil)) > len(b) {
 		t.Fatalf("%d SPIs in %d bytes", len(d.SPIs), len(b))
+	}
+	if f, err := ParseFragment(b); err == nil && len(f.Append(nil)) != len(b) {
+		t.Fatalf("%x reads as %+v", b, f)
 	}
 	_, _ = ParseID(b)
 	_, _ = ParseNotify(b)

@@ -105,7 +105,7 @@ func (s *Session) takeDPD(m message, n isakmp.Notification) {
 	if n.Type == isakmp.RUThere && !s.dpd.asksNow(number) || n.Type == isakmp.RUThereAck && !s.dpd.answers(number) {
 		return
 	}
-	s.hears()
+	s.authentic(m)
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: n.Type.String(), Bytes: len(m.raw)})
 	if n.Type == isakmp.RUThere {
 		s.sayDPD(isakmp.RUThereAck, number)

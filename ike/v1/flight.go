@@ -32,7 +32,7 @@ func (s *Session) send(f *flight, to netip.AddrPort, x isakmp.Exchange, step str
 // sendOnce sends a message that waits for nothing; needs is the SPI that must
 // stand before.
 func (s *Session) sendOnce(to netip.AddrPort, x isakmp.Exchange, step string, data []byte, needs uint32) {
-	s.do(ike.Send{Local: s.local, Remote: to, Data: data, Needs: needs})
+	s.transmit(to, data, needs)
 	s.report(ike.Report{Kind: ike.MessageOut, Exchange: x.String(), Step: step, Bytes: len(data)})
 }
 
@@ -45,7 +45,7 @@ func (s *Session) resend(f *flight, to netip.AddrPort) bool {
 		return false
 	}
 	f.wake = s.now.Add(retry[f.tries])
-	s.do(ike.Send{Local: s.local, Remote: to, Data: f.data})
+	s.transmit(to, f.data, 0)
 	s.report(ike.Report{Kind: ike.Resent, Exchange: f.exchange.String(), Step: f.step, Bytes: len(f.data), Try: f.tries + 1})
 	return true
 }
@@ -119,6 +119,6 @@ func (s *Session) answerAgain(r *reply, to netip.AddrPort) bool {
 		return false
 	}
 	r.left--
-	s.do(ike.Send{Local: s.local, Remote: to, Data: r.answer})
+	s.transmit(to, r.answer, 0)
 	return true
 }

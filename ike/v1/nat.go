@@ -122,3 +122,29 @@ func (s *Session) floatPorts() {
 func (s *Session) floated() bool {
 	return s.local.Port() == xfrm.PortNATT && (s.nat.here || s.nat.there || s.nat.forced || s.nat.moved)
 }
+
+// authentic notes that the peer has just proved to be there: by a message of a
+// quick mode, or by dead peer detection, whose numbers grow. Of other notifications
+// only the last ids are remembered: a recorded one must not bring the peer back to
+// where it was.
+func (s *Session) authentic(m message) {
+	s.hears()
+	if m.local == s.local {
+		s.follow(m.remote)
+	}
+}
+
+// follow moves the session to where the peer has proved to be: its translator
+// has given it another port or address (RFC 3947 §7). Without a translator before
+// the peer its address does not change; whoever begins from behind one knows
+// where the peer is, and to follow would only serve who diverts a datagram. A
+// responder behind one follows, if the peer is behind one too: its own is a fixed
+// one, as those of clouds, else the peer could not have found it.
+func (s *Session) follow(to netip.AddrPort) {
+	behind := s.nat.there || s.nat.moved
+	if s.state != established || to == s.remote || !s.floated() || !behind || s.initiator && s.nat.here {
+		return
+	}
+	s.remote, s.status.Remote = to, to
+	s.report(ike.Report{Kind: ike.PeerMoved})
+}

@@ -37,11 +37,21 @@ func (s *Session) packet(p ike.Packet) {
 	switch {
 	case s.state == wantOffer && !beginsMain(h):
 		s.down(malformed("the " + h.Exchange.String() + " message cannot begin a session").fault)
-	case h.Exchange == isakmp.MainMode:
+	case h.Next == isakmp.FragmentPayload:
+		s.takeFragment(m)
+	default:
+		s.take(m)
+	}
+}
+
+// take takes a whole message.
+func (s *Session) take(m message) {
+	switch {
+	case m.Exchange == isakmp.MainMode:
 		s.takeMain(m)
-	case h.Exchange == isakmp.Informational:
+	case m.Exchange == isakmp.Informational:
 		s.takeInformational(m)
-	case h.Exchange == isakmp.QuickMode:
+	case m.Exchange == isakmp.QuickMode:
 		s.takeQuick(m)
 	}
 }

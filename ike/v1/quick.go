@@ -147,7 +147,7 @@ func (s *Session) acceptQuick(q *quick, step string, o opened, m message) {
 	q.iv = append([]byte(nil), o.next...)
 	q.replies.took(m.raw)
 	q.flight.answered()
-	s.hears()
+	s.authentic(m)
 	s.report(ike.Report{Kind: ike.MessageIn, Exchange: m.Exchange.String(), Step: step, Bytes: len(m.raw)})
 }
 

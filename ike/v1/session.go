@@ -41,6 +41,7 @@ type Session struct {
 	iv      []byte // main mode's; once established, the base of phase 2's
 	ext     extensions
 	nat     nat
+	parts   parts // of a message in fragments
 	status  ike.SessionStatus
 	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
 	heard   time.Time  // when the peer last proved, under this session's keys, to be there
@@ -141,6 +142,8 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 		s.trafficSeen(in.SPI)
 	case ike.Begin:
 		s.begin()
+	case ike.Moved:
+		s.follow(in.From)
 	case ike.Negotiate:
 		s.negotiate(in)
 	case ike.Superseded:
@@ -159,7 +162,7 @@ func (s *Session) Wake() (time.Time, bool) {
 	if s.state == dead {
 		return time.Time{}, false
 	}
-	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake())
+	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake(), s.parts.forget)
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
 	}
@@ -207,6 +210,7 @@ func (s *Session) tick() {
 	if s.due(s.dpdWake()) {
 		s.askPeer()
 	}
+	s.parts.forgetIfDue(s.now)
 	for _, q := range s.sortedQuicks() {
 		s.tickQuick(q)
 	}

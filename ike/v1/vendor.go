@@ -11,6 +11,13 @@ import (
 // vendorDPD announces dead peer detection (RFC 3706 §5.1), version 1.0.
 var vendorDPD = []byte{0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9, 0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01, 0x00}
 
+// vendorFragments announces fragments of IKE messages. The last four bytes say in
+// which exchanges of phase 1, and not all peers have them.
+var vendorFragments = []byte{
+	0x40, 0x48, 0xb7, 0xd5, 0x6e, 0xbc, 0xe8, 0x85, 0x25, 0xe7, 0xde, 0x7f, 0x00, 0xd6, 0xc2, 0xd3,
+	0x80, 0x00, 0x00, 0x00,
+}
+
 // natVersion is a way of NAT traversal. Of two the smaller is the better one.
 type natVersion uint8
 
@@ -49,11 +56,12 @@ func allowed(n ike.NATT) []natVersion {
 type extensions struct {
 	natt natVersion // natNone: no NAT traversal
 	dpd  bool       // RFC 3706
+	frag bool       // fragments of IKE messages
 }
 
 // announce makes the vendor ids of our first message.
 func announce(p ike.Peer) []isakmp.Payload {
-	list := []isakmp.Payload{vendor(vendorDPD)}
+	list := []isakmp.Payload{vendor(vendorDPD), vendor(vendorFragments)}
 	for _, v := range allowed(p.NATT) {
 		list = append(list, vendor(natVendors[v]))
 	}
@@ -74,6 +82,12 @@ func understand(peers []ike.Peer, chain []isakmp.Payload) (x extensions, answer 
 	}
 	if x.dpd = has(vendorDPD); x.dpd {
 		answer = append(answer, vendor(vendorDPD))
+	}
+	for _, v := range theirs {
+		if !x.frag && bytes.HasPrefix(v, vendorFragments[:16]) {
+			x.frag = true
+			answer = append(answer, vendor(vendorFragments[:min(len(v), len(vendorFragments))]))
+		}
 	}
 	for _, p := range peers {
 		for _, v := range allowed(p.NATT) {
