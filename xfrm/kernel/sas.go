@@ -55,6 +55,32 @@ func getSA(id xfrm.SAID) request {
 	return request{msgGetSA, 0, func(b []byte) []byte { return appendSAID(b, id) }}
 }
 
+// SetEncap changes the UDP ports of an SA. XFRM_MSG_UPDSA does that in place,
+// and with the limits as they are it changes nothing else: the keys that it must
+// bring are not looked at.
+func (b *Backend) SetEncap(ctx context.Context, id xfrm.SAID, e xfrm.Encap) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.sas.mu.Lock()
+	defer b.sas.mu.Unlock()
+	var sa xfrm.SA
+	err := b.held(id, func(h heldSA) { sa = h.withKeys() })
+	if err == nil {
+		err = sa.CanHave(e)
+	}
+	if err == nil {
+		sa.Encap = e
+		err = b.sas.do(updateSA(sa))
+	}
+	sa.EncKey.Wipe()
+	sa.AuthKey.Wipe()
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("change the ports of SA %#08x to %v: %w", id.SPI, id.Dst, err)
+	}
+	return nil
+}
+
 // errTaken says that an SA is somebody else's.
 var errTaken = errors.New("the kernel has an SA of another program with this SPI and destination; choose another SPI")
 

@@ -36,6 +36,7 @@ func Contract(t *testing.T, open func(t *testing.T) Subject) {
 		{"every suite carries IPv4 and IPv6", (*bench).suites},
 		{"ESP in UDP", (*bench).encapsulated},
 		{"a peer that moved is told", (*bench).moved},
+		{"a peer that moved is followed", (*bench).followed},
 		{"an IPv6 outside", (*bench).outside6},
 		{"close ends the events", (*bench).closing},
 	} {
