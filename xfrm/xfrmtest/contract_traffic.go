@@ -71,6 +71,37 @@ func (g *bench) rekey() {
 	g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
 }
 
+// SAs of one pair that come within a moment, as when both ends begin a quick
+// mode: each is used at once, also by a flow that has had another. Many SAs of
+// others make the data plane's tables grow meanwhile.
+func (g *bench) fallback() {
+	p, other := g.protect(1, false), g.protect(2, false)
+	g.setPolicies(p, other)
+	sends := func(sa xfrm.SA) {
+		g.Helper()
+		was := g.used(g.a, sa).Packets
+		g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+		if g.used(g.a, sa).Packets != was+1 {
+			g.Fatalf("another SA than %#x has sent", sa.SPI)
+		}
+	}
+	var all []xfrm.SA
+	for i := range 5 {
+		sa := g.sa(p, uint32(0x1000+i), plain)
+		g.carry(g.a, g.b, sa)
+		sends(sa)
+		all = append(all, sa)
+	}
+	for i := range 200 {
+		g.must(g.a.PutSA(g.ctx(), g.sa(other, uint32(0x2000+i), plain)))
+	}
+	for i := len(all) - 1; i > 0; i-- {
+		sends(all[i])
+		g.must(g.a.DropSA(g.ctx(), all[i].SPI, all[i].Dst))
+	}
+	sends(all[0])
+}
+
 func (g *bench) blocked() {
 	open := g.protect(1, false)
 	open6 := g.protect(1, true)
