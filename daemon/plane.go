@@ -64,7 +64,7 @@ func (l *loop) happened(e xfrm.Event) {
 		l.expired(e)
 	case xfrm.PeerMoved:
 		l.reporter.counts["peer_moved"]++
-		l.log.Debug("peer moved", "peer", e.From.String(), "tunnel", l.owner[e.ReqID], "spi", spiText(e.SPI))
+		l.step(ike.Moved{SPI: e.SPI, From: e.From})
 	case xfrm.Lost:
 		l.reporter.counts["plane_events_lost"]++
 		l.reporter.tell(l.now(), slog.LevelWarn, "events of the data plane were lost, or a device of it is gone; looking over what there is")
