@@ -14,6 +14,8 @@ type ledger struct {
 	sas    map[xfrm.SAID]*entry
 	gone   map[string]api.Traffic // by tunnel: of SAs that are no more
 	polled time.Time
+	rated  time.Time // when the rates of the SAs were taken
+	next   time.Time // when to poll at the latest for the sake of a limit
 }
 
 type entry struct {
@@ -23,7 +25,8 @@ type entry struct {
 	added   time.Time
 	usage   xfrm.Usage
 	pending bool // an inbound SA whose quick mode is not done yet
-	grown   bool // the peer has sent on this inbound SA since it was last told
+	grown   bool // packets went through since it was last told
+	forecast
 }
 
 func newLedger() *ledger {
@@ -33,9 +36,12 @@ func newLedger() *ledger {
 // put enters an SA. One that is put again goes on counting in the data plane,
 // and here.
 func (l *ledger) put(sa xfrm.SA, tunnel string, now time.Time) {
-	e := &entry{tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In}
+	e := &entry{
+		tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In,
+		forecast: forecast{limit: sa.Hard.Bytes},
+	}
 	if old := l.sas[sa.ID()]; old != nil {
-		e.usage = old.usage
+		e.usage, e.rated, e.rate = old.usage, old.rated, old.rate
 	}
 	l.sas[sa.ID()] = e
 }
@@ -84,21 +90,27 @@ func (l *ledger) update(now time.Time, counters map[xfrm.SAID]xfrm.Usage) {
 		if u.Packets < e.usage.Packets || u.Bytes < e.usage.Bytes {
 			l.keep(e) // another SA of the same name: it counts from zero
 		}
-		e.grown = e.grown || e.dir == xfrm.In && u.Packets > e.usage.Packets
+		e.grown = e.grown || u.Packets > e.usage.Packets
 		e.usage = u
 	}
+	l.rate(now)
 }
 
-// used returns the inbound SAs that the peer has sent on since the last call.
-func (l *ledger) used() []ike.Used {
-	var used []ike.Used
+// active returns the SAs that packets went through since the last call.
+func (l *ledger) active() []ike.Input {
+	var all []ike.Input
 	for id, e := range l.sas {
-		if e.grown {
-			e.pending, e.grown = false, false
-			used = append(used, ike.Used{SPI: id.SPI})
+		switch {
+		case !e.grown:
+			continue
+		case e.dir == xfrm.In:
+			all = append(all, ike.Used{SPI: id.SPI})
+		default:
+			all = append(all, ike.Sent{SPI: id.SPI, Dst: id.Dst})
 		}
+		e.pending, e.grown = false, false
 	}
-	return used
+	return all
 }
 
 // forget drops the counts of tunnels that are no more.

@@ -53,15 +53,23 @@ func TestLedgerTellsUseOnce(t *testing.T) {
 	l := newLedger()
 	sa := xfrm.SA{Dir: xfrm.In, SPI: 1000, Dst: netip.MustParseAddr("203.195.147.82")}
 	l.put(sa, "a", start)
-	if !l.waiting() || len(l.used()) != 0 {
+	if !l.waiting() || len(l.active()) != 0 {
 		t.Error("an inbound SA waits for its first use")
 	}
 	l.update(start, map[xfrm.SAID]xfrm.Usage{sa.ID(): {Packets: 1}})
-	if u := l.used(); len(u) != 1 || u[0] != (ike.Used{SPI: 1000}) {
-		t.Errorf("used %v", u)
+	if u := l.active(); len(u) != 1 || u[0] != (ike.Used{SPI: 1000}) {
+		t.Errorf("active %v", u)
 	}
-	if l.waiting() || len(l.used()) != 0 {
+	if l.waiting() || len(l.active()) != 0 {
 		t.Error("it is told twice")
+	}
+	out := xfrm.SA{Dir: xfrm.Out, SPI: 3000, Dst: netip.MustParseAddr("202.108.22.5")}
+	l.put(out, "a", start)
+	for range 2 { // a count that stays is told no more
+		l.update(start, map[xfrm.SAID]xfrm.Usage{sa.ID(): {Packets: 1}, out.ID(): {Packets: 7}})
+	}
+	if u := l.active(); len(u) != 1 || u[0] != (ike.Sent{SPI: 3000, Dst: out.Dst}) {
+		t.Errorf("active %v", u)
 	}
 	l.put(xfrm.SA{Dir: xfrm.In, SPI: 1001}, "a", start)
 	l.settled(xfrm.SAID{SPI: 1001})

@@ -111,7 +111,7 @@ func (l *loop) ask(ctx context.Context, f func()) error {
 // look does what is due once per beat.
 func (l *loop) look() {
 	now := l.now()
-	if l.ledger.waiting() || (len(l.ledger.sas) > 0 && now.Sub(l.ledger.polled) >= pollTime) {
+	if l.ledger.waiting() || l.ledger.due(now) {
 		l.poll()
 	}
 	l.reporter.flush(now)

@@ -41,6 +41,8 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 			}
 		case ike.Remove:
 			l.remove(xfrm.SAID{SPI: a.SPI, Dst: a.Dst})
+		case ike.Follow:
+			l.follow(a)
 		case ike.Report:
 			if !failed.contradict(a) {
 				l.report(a)
@@ -112,6 +114,18 @@ func (l *loop) remove(id xfrm.SAID) {
 	defer cancel()
 	if err := l.plane.DropSA(ctx, id.SPI, id.Dst); err != nil {
 		l.complain("SA could not be removed", slog.String("spi", spiText(id.SPI)), slog.Any("reason", err))
+	}
+}
+
+// follow sends an SA through another port of a translator. When that fails the
+// peer is not heard until it moves again, or its SAs are renewed.
+func (l *loop) follow(a ike.Follow) {
+	l.reporter.counts["sas_followed"]++
+	ctx, cancel := context.WithTimeout(context.Background(), planeTime)
+	defer cancel()
+	if err := l.plane.SetEncap(ctx, xfrm.SAID{SPI: a.SPI, Dst: a.Dst}, a.Encap); err != nil {
+		l.reporter.counts["follow_errors"]++
+		l.complain("peer could not be followed", slog.String("spi", spiText(a.SPI)), slog.Any("reason", err))
 	}
 }
 

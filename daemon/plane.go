@@ -18,12 +18,16 @@ const (
 	settleTime = time.Second
 )
 
-// poll reads the counters of all SAs, and tells the engine of those whose use
-// it waits for.
+// poll reads the counters of all SAs, and tells the engine which were used and
+// which near their limit.
 func (l *loop) poll() {
 	l.count()
-	for _, u := range l.ledger.used() {
-		l.step(u)
+	for _, in := range l.ledger.active() {
+		l.step(in)
+	}
+	for _, in := range l.ledger.nearing() {
+		l.reporter.counts["limits_foreseen"]++
+		l.step(in)
 	}
 }
 
@@ -64,7 +68,7 @@ func (l *loop) happened(e xfrm.Event) {
 		l.expired(e)
 	case xfrm.PeerMoved:
 		l.reporter.counts["peer_moved"]++
-		l.log.Debug("peer moved", "peer", e.From.String(), "tunnel", l.owner[e.ReqID], "spi", spiText(e.SPI))
+		l.step(ike.Moved{SPI: e.SPI, From: e.From})
 	case xfrm.Lost:
 		l.reporter.counts["plane_events_lost"]++
 		l.reporter.tell(l.now(), slog.LevelWarn, "events of the data plane were lost, or a device of it is gone; looking over what there is")
@@ -73,8 +77,11 @@ func (l *loop) happened(e xfrm.Event) {
 }
 
 func (l *loop) expired(e xfrm.Expired) {
+	id := xfrm.SAID{SPI: e.SPI, Dst: e.Dst}
 	if e.Hard {
-		l.ledger.drop(xfrm.SAID{SPI: e.SPI, Dst: e.Dst})
+		l.ledger.drop(id)
+	} else if !l.ledger.tell(id) {
+		return
 	}
 	l.step(ike.LimitReached{SPI: e.SPI, Dst: e.Dst, ReqID: e.ReqID, Hard: e.Hard})
 }

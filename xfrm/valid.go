@@ -2,6 +2,15 @@ package xfrm
 
 import "fmt"
 
+// CanHave reports an encapsulation that an SA cannot change to: between ESP in
+// UDP and plain ESP lies a negotiation.
+func (sa SA) CanHave(e Encap) error {
+	if plain := (Encap{}); (sa.Encap == plain) != (e == plain) {
+		return fmt.Errorf("SA %#08x: from ports %+v it cannot change to %+v; ESP in UDP and plain ESP are negotiated", sa.SPI, sa.Encap, e)
+	}
+	return nil
+}
+
 // Valid reports an SA that no data plane may take: one without a direction,
 // with a reserved SPI, addresses of two families, an if_id that is not ours, an
 // unknown suite, or keys of another size than the suite's.

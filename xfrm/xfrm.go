@@ -289,6 +289,11 @@ type Backend interface {
 	PutSA(ctx context.Context, sa SA) error
 	// DropSA removes an SA; one that is already gone is no error.
 	DropSA(ctx context.Context, spi uint32, dst netip.Addr) error
+	// SetEncap changes the UDP ports of an SA that has some: a translator has
+	// given the peer another one. Keys, counters, sequence numbers and the replay
+	// window go on; a soft limit that was told may be told again. An SA that is
+	// gone is no error.
+	SetEncap(ctx context.Context, id SAID, e Encap) error
 	// SetPolicies makes our policies those of want: adds before deletes, so
 	// that what stays is never without its policy.
 	SetPolicies(ctx context.Context, want []Policy) error

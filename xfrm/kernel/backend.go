@@ -4,6 +4,11 @@
 // what no library has: batches, replay windows above 32, acquire and mapping
 // events, and IPv6 that is read back right.
 //
+// A packet that meets a policy without an SA is dropped, not held until there is
+// one: the kernel's hold queue (net.core.xfrm_larval_drop = 0) is for lookups of
+// sockets and of routes, and an XFRM interface makes neither. Seen on Linux 6.1
+// with the setting at 0 and at 1.
+//
 // It does not know IKE, tunnels or configuration, does not route, and does not
 // log: errors say what the kernel refused and why. It keeps no copy of what it
 // was told; the kernel's tables are the only state, so what another process of
@@ -27,7 +32,8 @@ import (
 
 // Backend is the kernel's XFRM in one network namespace.
 type Backend struct {
-	sas      *conn
+	sas      *conn // its mu guards ages
+	ages     ages
 	policies *conn
 	setting  sync.Mutex // one SetPolicies at a time
 	linking  sync.Mutex // one SetLinks at a time; guards links
@@ -42,7 +48,7 @@ var _ xfrm.Backend = (*Backend)(nil)
 // New opens the sockets in the calling thread's network namespace and begins to
 // listen for events. It needs CAP_NET_ADMIN there.
 func New() (*Backend, error) {
-	var b Backend
+	b := Backend{ages: ages{}}
 	err := b.open()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kernel data plane: %w", err), b.Close())

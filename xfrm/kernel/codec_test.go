@@ -255,11 +255,11 @@ func TestWhatASuccessorBecomes(t *testing.T) {
 		c.change(&sa)
 		var kinds []uint16
 		var last heldSA
-		for _, r := range h.becomes(sa) {
+		for _, r := range h.becomes(sa, history{}) {
 			kinds = append(kinds, r.kind)
 			last, _ = decodeSA(r.write(nil))
 		}
-		kept := kinds[0] == msgUpdSA || countedIn(t, h.becomes(sa)[1].write(nil)) == 12345
+		kept := kinds[0] == msgUpdSA || countedIn(t, h.becomes(sa, history{})[1].write(nil)) == 12345
 		if !reflect.DeepEqual(kinds, c.want) || kept != c.keeps || !reflect.DeepEqual(last.SA, bare(sa)) {
 			t.Errorf("%s: requests %#x, want %#x; counters kept %v, want %v", c.name, kinds, c.want, kept, c.keeps)
 		}
@@ -283,7 +283,7 @@ func TestHiddenKeys(t *testing.T) {
 	shown := sa
 	shown.EncKey, shown.AuthKey = key(0, 32), key(0, 32)
 	h, _ := decodeSA(appendSA(nil, shown, history{}))
-	if got := h.becomes(sa); len(got) != 2 || !h.hidden() {
+	if got := h.becomes(sa, history{}); len(got) != 2 || !h.hidden() {
 		t.Fatalf("hidden %v, %d requests", h.hidden(), len(got))
 	}
 }

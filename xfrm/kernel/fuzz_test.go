@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 func decodeOne(t *testing.T, m message) {
 	if h, whole := decodeSA(m.body); whole {
 		_, _ = h.usage(), h.hidden()
-		h.becomes(sampleSA())
+		h.becomes(sampleSA(), history{})
 	}
 	if r, whole := decodeRule(m.body); whole {
 		if p, ok := r.policy(); ok && (!p.Sel.Local.IsValid() || p.Action == 0) {

@@ -124,6 +124,13 @@ func (h heldSA) sameKeys(sa xfrm.SA) bool {
 		subtle.ConstantTimeCompare(h.encKey, sa.EncKey.Open())&subtle.ConstantTimeCompare(h.authKey, sa.AuthKey.Open()) == 1
 }
 
+// withKeys is the SA with its keys, in memory of its own.
+func (h heldSA) withKeys() xfrm.SA {
+	sa := h.SA
+	sa.EncKey, sa.AuthKey = xfrm.NewSecret(h.encKey), xfrm.NewSecret(h.authKey)
+	return sa
+}
+
 // hidden tells whether the kernel keeps the keys to itself, as it does when it
 // is locked down for confidentiality: they read as zeros. Then they are taken
 // for the same, since an SPI with new keys is drawn anew.

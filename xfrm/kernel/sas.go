@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,9 +30,10 @@ func (b *Backend) PutSA(ctx context.Context, sa xfrm.SA) error {
 	}
 	b.sas.mu.Lock()
 	defer b.sas.mu.Unlock()
-	err := b.sas.do(newSA(sa, history{}))
+	past := b.ages.begin(sa, time.Now())
+	err := b.sas.do(newSA(sa, past))
 	if errors.Is(err, unix.EEXIST) {
-		err = b.replaceSA(sa)
+		err = b.replaceSA(sa, past)
 	}
 	if err != nil {
 		return fmt.Errorf("add SA %#08x to %v: %w", sa.SPI, sa.Dst, err)
@@ -55,24 +57,51 @@ func getSA(id xfrm.SAID) request {
 	return request{msgGetSA, 0, func(b []byte) []byte { return appendSAID(b, id) }}
 }
 
+// SetEncap changes the UDP ports of an SA. XFRM_MSG_UPDSA does that in place,
+// and with the limits as they are it changes nothing else: the keys that it must
+// bring are not looked at.
+func (b *Backend) SetEncap(ctx context.Context, id xfrm.SAID, e xfrm.Encap) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.sas.mu.Lock()
+	defer b.sas.mu.Unlock()
+	var sa xfrm.SA
+	err := b.held(id, func(h heldSA) { sa = h.withKeys() })
+	if err == nil {
+		err = sa.CanHave(e)
+	}
+	if err == nil {
+		sa.Encap = e
+		err = b.sas.do(updateSA(sa))
+	}
+	sa.EncKey.Wipe()
+	sa.AuthKey.Wipe()
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("change the ports of SA %#08x to %v: %w", id.SPI, id.Dst, err)
+	}
+	return nil
+}
+
 // errTaken says that an SA is somebody else's.
 var errTaken = errors.New("the kernel has an SA of another program with this SPI and destination; choose another SPI")
 
-// replaceSA puts sa in the place of what is there now.
-func (b *Backend) replaceSA(sa xfrm.SA) error {
+// replaceSA puts sa in the place of what is there now; fresh is its history if
+// it is another SA.
+func (b *Backend) replaceSA(sa xfrm.SA, fresh history) error {
 	var change []request
 	err := b.held(sa.ID(), func(h heldSA) {
-		change = h.becomes(sa)
+		change = h.becomes(sa, fresh)
 	})
 	if errors.Is(err, unix.ESRCH) { // it expired between our two questions
-		change, err = []request{newSA(sa, history{})}, nil
+		change, err = []request{newSA(sa, fresh)}, nil
 	}
 	if err != nil {
 		return err
 	}
 	err = b.sas.do(change...)
 	if errors.Is(err, unix.ESRCH) { // it expired now, and what was to follow it may have come in
-		err = b.sas.do(newSA(sa, history{}))
+		err = b.sas.do(newSA(sa, fresh))
 		if errors.Is(err, unix.EEXIST) {
 			err = nil
 		}
@@ -81,14 +110,14 @@ func (b *Backend) replaceSA(sa xfrm.SA) error {
 }
 
 // becomes lists the requests that make sa of h.
-func (h heldSA) becomes(sa xfrm.SA) []request {
+func (h heldSA) becomes(sa xfrm.SA, fresh history) []request {
 	switch {
 	case h.updatable(sa):
 		return []request{updateSA(sa)}
 	case h.sameKeys(sa) || h.hidden():
 		return []request{deleteSA(sa.ID()), newSA(sa, h.past.moved(sa.Dir))}
 	}
-	return []request{deleteSA(sa.ID()), newSA(sa, history{})}
+	return []request{deleteSA(sa.ID()), newSA(sa, fresh)}
 }
 
 // overtaken is how many packets we allow the kernel to send between our reading
@@ -134,7 +163,7 @@ func (b *Backend) DropSA(ctx context.Context, spi uint32, dst netip.Addr) error 
 	b.sas.mu.Lock()
 	defer b.sas.mu.Unlock()
 	id := xfrm.SAID{SPI: spi, Dst: dst}
-	err := b.held(id, func(heldSA) {})
+	err := b.held(id, func(h heldSA) { b.ages.forget(h.SA, time.Now()) })
 	if err == nil {
 		err = b.sas.do(deleteSA(id))
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -261,4 +262,30 @@ func TestKeysAreWiped(t *testing.T) {
 			t.Errorf("the %s buffer holds the key", name)
 		}
 	}
+}
+
+// What the package says of the packet that meets a policy without an SA: the
+// kernel drops it, whatever net.core.xfrm_larval_drop says.
+func TestTheFirstPacketIsDropped(t *testing.T) {
+	needESP(t)
+	for _, larvalDrop := range []string{"0", "1"} {
+		u := newTunnel(t)
+		u.a.setSysctl(t, "net/core/xfrm_larval_drop", larvalDrop)
+		must(t, u.a.DropSA(t.Context(), u.out.SPI, u.out.Dst))
+		if _, err := u.a.Ping(t.Context(), netns.Ping{
+			From: netip.MustParseAddr("10.1.0.1"), To: netip.MustParseAddr("10.2.0.1"), Count: 3, Timeout: 200 * time.Millisecond,
+		}); err == nil {
+			t.Error("a ping was answered without an SA")
+		}
+		must(t, u.a.PutSA(t.Context(), u.out))
+		u.ping(t, 5)
+		if n := usageOf(t, u.b, u.out).Packets; n != 5 {
+			t.Errorf("xfrm_larval_drop %s: %d packets came, want the 5 after the SA was put and none from before", larvalDrop, n)
+		}
+	}
+}
+
+func (p place) setSysctl(t *testing.T, name, value string) {
+	t.Helper()
+	must(t, p.Do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }))
 }

@@ -161,6 +161,28 @@ func (b *Backend) update(a *assoc, sa xfrm.SA, path *path) {
 	b.schedule(a)
 }
 
+// SetEncap implements xfrm.Backend.
+func (b *Backend) SetEncap(_ context.Context, id xfrm.SAID, e xfrm.Encap) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.sas[id]
+	if a == nil {
+		return nil
+	}
+	if err := a.sa.CanHave(e); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sa.Encap = e
+	if a.out != nil {
+		a.out.take(a.out.path.through(e))
+	} else {
+		a.in.moved = netip.AddrPort{}
+	}
+	return nil
+}
+
 // DropSA implements xfrm.Backend.
 func (b *Backend) DropSA(_ context.Context, spi uint32, dst netip.Addr) error {
 	b.mu.Lock()

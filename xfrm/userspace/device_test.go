@@ -84,8 +84,12 @@ func (e *end) send(p []byte) {
 
 // take lets an ESP packet come in.
 func (e *end) take(esp []byte, tos byte) {
+	e.arrive(arrival{esp: bytes.Clone(esp), src: outerA, dst: outerB, port: 4500, tos: tos})
+}
+
+func (e *end) arrive(p arrival) {
 	in := &inbound{Backend: e.Backend}
-	in.one(arrival{esp: bytes.Clone(esp), src: outerA, dst: outerB, port: 4500, tos: tos}, true, epoch)
+	in.one(p, true, epoch)
 	in.flush()
 }
 
@@ -306,6 +310,36 @@ func TestPeerMovesSequenceStays(t *testing.T) {
 	}
 	if _, old := a.sas[testSA(plain).ID()]; old || len(a.sas) != 1 || len(a.pairs[pairID{1, sa.IfID}].sending) != 1 {
 		t.Errorf("the SA is there twice: %v", a.sas)
+	}
+}
+
+// Who sends from elsewhere what is forged, replayed or old moves nobody; the
+// first new packet that is the peer's does, once.
+func TestOnlyThePeerMoves(t *testing.T) {
+	a, b := ends(t)
+	for i := range 4 {
+		a.send(between(i, 100))
+	}
+	forged := bytes.Clone(a.sent[2])
+	forged[40] ^= 1
+	from := func(port uint16, esp []byte) { b.arrive(arrival{esp: bytes.Clone(esp), src: outerA, dst: outerB, port: port}) }
+	from(4500, a.sent[1])
+	from(666, forged)
+	from(666, a.sent[1]) // again
+	from(666, a.sent[0]) // late
+	select {
+	case e := <-b.Events():
+		t.Fatalf("%+v, of a packet that tells nothing", e)
+	default:
+	}
+	from(61000, a.sent[2])
+	from(61000, a.sent[3])
+	want := xfrm.PeerMoved{SPI: testSA(plain).SPI, ReqID: 1, From: netip.AddrPortFrom(outerA, 61000)}
+	if len(b.events.out) != 1 || <-b.Events() != want {
+		t.Errorf("want %+v, once", want)
+	}
+	if len(b.dev.out) != 4 {
+		t.Errorf("%d packets came out of 4", len(b.dev.out))
 	}
 }
 

@@ -104,12 +104,13 @@ func (a *assoc) open(c *counters, p arrival, encap bool, now time.Time) (h inner
 	if err != nil && a.refused(c, err) {
 		return
 	}
+	newest := seq > a.in.window.top
 	a.in.window.accept(seq)
 	if h, ok = a.unwrap(c, text, next, err); !ok {
 		return
 	}
 	v = a.spend(h.len, now)
-	moved = encap && a.in.follow(netip.AddrPortFrom(p.src, p.port), a.sa)
+	moved = encap && newest && a.in.follow(netip.AddrPortFrom(p.src, p.port), a.sa)
 	return h, v, moved, true
 }
 
@@ -146,8 +147,9 @@ func (a *assoc) unwrap(c *counters, text []byte, next byte, err error) (inner, b
 	return h, true
 }
 
-// follow notes where a packet came from and tells whether the peer is there for
-// the first time since the SA was put.
+// follow notes where the newest packet came from and tells whether the peer is
+// there for the first time since the SA was put. It is not asked of packets that
+// were overtaken: they may have set out from the old place.
 func (i *incoming) follow(from netip.AddrPort, sa xfrm.SA) bool {
 	if from == netip.AddrPortFrom(sa.Src, sa.Encap.SrcPort) {
 		i.moved = netip.AddrPort{}

@@ -56,6 +56,14 @@ func (b *Backend) pathOf(sa xfrm.SA) (*path, error) {
 	return p, nil
 }
 
+// through is the same path between other ports.
+func (p *path) through(e xfrm.Encap) *path {
+	next := *p
+	next.local = netip.AddrPortFrom(p.local.Addr(), e.SrcPort)
+	next.remote = netip.AddrPortFrom(p.remote.Addr(), e.DstPort)
+	return &next
+}
+
 // roomIn is how much ESP fits an outer MTU.
 func (p *path) roomIn(mtu int) int {
 	if p.encap {

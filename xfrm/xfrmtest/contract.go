@@ -27,6 +27,7 @@ func Contract(t *testing.T, open func(t *testing.T) Subject) {
 		{"a dump holds only what is ours", (*bench).onlyOurs},
 		{"a packet without an SA asks once", (*bench).acquire},
 		{"the newest SA sends, the old one still receives", (*bench).rekey},
+		{"without the newest SA the one before it sends", (*bench).fallback},
 		{"what is blocked or unselected never passes", (*bench).blocked},
 		{"what a peer sends outside its selector is dropped", (*bench).outsideSelector},
 		{"another key does not pass", (*bench).wrongKey},
@@ -36,6 +37,7 @@ func Contract(t *testing.T, open func(t *testing.T) Subject) {
 		{"every suite carries IPv4 and IPv6", (*bench).suites},
 		{"ESP in UDP", (*bench).encapsulated},
 		{"a peer that moved is told", (*bench).moved},
+		{"a peer that moved is followed", (*bench).followed},
 		{"an IPv6 outside", (*bench).outside6},
 		{"close ends the events", (*bench).closing},
 	} {

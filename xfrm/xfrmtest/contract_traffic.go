@@ -2,6 +2,7 @@ package xfrmtest
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/twinspan/twinspan/xfrm"
 )
@@ -68,6 +69,37 @@ func (g *bench) rekey() {
 	g.must(g.a.DropSA(g.ctx(), old.SPI, old.Dst))
 	g.must(g.b.DropSA(g.ctx(), old.SPI, old.Dst))
 	g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+}
+
+// SAs of one pair that come within a moment, as when both ends begin a quick
+// mode: each is used at once, also by a flow that has had another. Many SAs of
+// others make the data plane's tables grow meanwhile.
+func (g *bench) fallback() {
+	p, other := g.protect(1, false), g.protect(2, false)
+	g.setPolicies(p, other)
+	sends := func(sa xfrm.SA) {
+		g.Helper()
+		was := g.used(g.a, sa).Packets
+		g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+		if g.used(g.a, sa).Packets != was+1 {
+			g.Fatalf("another SA than %#x has sent", sa.SPI)
+		}
+	}
+	var all []xfrm.SA
+	for i := range 5 {
+		sa := g.sa(p, uint32(0x1000+i), plain)
+		g.carry(g.a, g.b, sa)
+		sends(sa)
+		all = append(all, sa)
+	}
+	for i := range 200 {
+		g.must(g.a.PutSA(g.ctx(), g.sa(other, uint32(0x2000+i), plain)))
+	}
+	for i := len(all) - 1; i > 0; i-- {
+		sends(all[i])
+		g.must(g.a.DropSA(g.ctx(), all[i].SPI, all[i].Dst))
+	}
+	sends(all[0])
 }
 
 func (g *bench) blocked() {
@@ -195,11 +227,99 @@ func (g *bench) moved() {
 	g.must(g.b.PutSA(g.ctx(), in))
 	g.must(g.a.PutSA(g.ctx(), out))
 	g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
-	e := g.event(g.b, "peer moved", func(e xfrm.Event) bool { _, ok := e.(xfrm.PeerMoved); return ok })
+	e := g.event(g.b, "peer moved", isMoved)
 	want := xfrm.PeerMoved{SPI: out.SPI, ReqID: out.ReqID, From: netip.AddrPortFrom(g.a.Outer, xfrm.PortNATT)}
 	if e != want {
 		g.Errorf("got %+v, want %+v", e, want)
 	}
+}
+
+func isMoved(e xfrm.Event) bool {
+	_, ok := e.(xfrm.PeerMoved)
+	return ok
+}
+
+// To follow a peer changes ports and nothing else: an SA that counted or
+// numbered its packets anew would be seen by the counters or the window.
+func (g *bench) followed() {
+	p := g.protect(1, false)
+	g.setPolicies(p)
+	out, back := g.sa(p, 0x1000, plain), g.sa(mirrored(p), 0x1001, plain)
+	out.Encap = xfrm.Encap{SrcPort: xfrm.PortNATT, DstPort: xfrm.PortNATT}
+	back.Encap = out.Encap
+	g.carry(g.a, g.b, out)
+	g.carry(g.b, g.a, back)
+	sent := 0
+	both := func(n int) {
+		g.Helper()
+		for range n {
+			g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+			g.passes(g.b, g.a, g.packet(turned(p.Sel), 1, 40))
+		}
+		sent += n
+	}
+	both(3)
+	for round := range 2 { // B believes A behind another port, and learns better, twice
+		g.must(g.b.SetEncap(g.ctx(), out.ID(), xfrm.Encap{SrcPort: 61234, DstPort: xfrm.PortNATT}))
+		g.must(g.b.SetEncap(g.ctx(), back.ID(), xfrm.Encap{SrcPort: xfrm.PortNATT, DstPort: 61234}))
+		if ev := seen(g.b); len(ev) > 0 {
+			g.Errorf("events before a packet came: %+v", ev)
+		}
+		want := xfrm.PeerMoved{SPI: out.SPI, ReqID: out.ReqID, From: netip.AddrPortFrom(g.a.Outer, xfrm.PortNATT)}
+		if got := g.toldOfMove(p, &sent); got != want {
+			g.Errorf("round %d: got %+v, want %+v", round, got, want)
+		}
+		g.must(g.b.SetEncap(g.ctx(), out.ID(), out.Encap))
+		g.must(g.b.SetEncap(g.ctx(), back.ID(), back.Encap))
+		seen(g.b)
+		both(5)
+		if ev := seen(g.b); len(ev) > 0 {
+			g.Errorf("events of a peer that was followed: %+v", ev)
+		}
+	}
+	g.wantSAs(g.b, received(out), back)
+	if u := g.used(g.b, out); u.Packets != uint64(sent) || u.ReplayErrors+u.IntegrityErrs > 0 {
+		g.Errorf("usage %+v after %d packets", u, sent)
+	}
+	if u := g.used(g.a, back); u.Packets != 13 || u.ReplayErrors+u.IntegrityErrs > 0 {
+		g.Errorf("usage %+v after 13 packets back", u)
+	}
+	g.must(g.b.SetEncap(g.ctx(), xfrm.SAID{SPI: 0x9999, Dst: g.b.Outer}, out.Encap)) // never was
+	if err := g.b.SetEncap(g.ctx(), out.ID(), xfrm.Encap{}); err == nil {
+		g.Error("ESP in UDP became plain ESP")
+	}
+}
+
+// toldOfMove sends from A until B tells that A has moved, and sees that not
+// every packet tells it. A data plane may take seconds to tell the same place
+// again.
+func (g *bench) toldOfMove(p xfrm.Policy, sent *int) (moved xfrm.Event) {
+	g.Helper()
+	for waited := time.Duration(0); waited < patience; waited += 10 * tick {
+		g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+		*sent++
+		g.a.wait(10 * tick)
+		if moved = first(seen(g.b), isMoved); moved != nil {
+			break
+		}
+	}
+	for range 20 {
+		g.passes(g.a, g.b, g.packet(p.Sel, 1, 40))
+		*sent++
+	}
+	if again := seen(g.b); len(again) > 2 {
+		g.Errorf("20 packets told %d times of the same move", len(again))
+	}
+	return moved
+}
+
+func first(all []xfrm.Event, want func(xfrm.Event) bool) xfrm.Event {
+	for _, e := range all {
+		if want(e) {
+			return e
+		}
+	}
+	return nil
 }
 
 func (g *bench) outside6() {

@@ -17,6 +17,21 @@ func (m *Memory) DropSA(_ context.Context, spi uint32, dst netip.Addr) error {
 	return nil
 }
 
+// SetEncap implements xfrm.Backend.
+func (m *Memory) SetEncap(_ context.Context, id xfrm.SAID, to xfrm.Encap) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.sas[id]
+	if e == nil {
+		return nil
+	}
+	if err := e.CanHave(to); err != nil {
+		return err
+	}
+	e.Encap, e.movedTo = to, netip.AddrPort{}
+	return nil
+}
+
 // SetPolicies implements xfrm.Backend.
 func (m *Memory) SetPolicies(_ context.Context, want []xfrm.Policy) error {
 	m.mu.Lock()

@@ -192,6 +192,10 @@ func (i inside) DropSA(ctx context.Context, spi uint32, dst netip.Addr) error {
 	return i.site.run(func() error { return i.Backend.DropSA(ctx, spi, dst) })
 }
 
+func (i inside) SetEncap(ctx context.Context, id xfrm.SAID, e xfrm.Encap) error {
+	return i.site.run(func() error { return i.Backend.SetEncap(ctx, id, e) })
+}
+
 func (i inside) SetPolicies(ctx context.Context, want []xfrm.Policy) error {
 	return i.site.run(func() error { return i.Backend.SetPolicies(ctx, want) })
 }
