@@ -23,7 +23,7 @@ check: ## quick and offline: format, vet, staticcheck, race tests of the quick p
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt: $$unformatted" >&2; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
-	CGO_ENABLED=1 go test -race $(QUICK)
+	CGO_ENABLED=1 go test -race -short $(QUICK)
 
 test: ## everything: check, all tests on this machine, kernel tests in a VM; installs the Debian packages they need
 	tests/install-packages test

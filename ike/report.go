@@ -28,6 +28,7 @@ const (
 	PeerRestarted                  // the peer says that it holds nothing else of ours (INITIAL-CONTACT)
 	PeerMoved                      // an authenticated message came from elsewhere; Remote is where the peer is now
 	PeerClosed                     // the peer deleted another ISAKMP SA of its own: Cookies; engine only
+	ChildUnproven                  // the peer began a quick mode and did not end it; Sel, SPI, Fault
 	SessionChanged                 // what is known of an established session has changed; Session
 )
 
@@ -36,7 +37,7 @@ var kinds = [...]string{
 	SessionDown: "session down", ChildUp: "child up", ChildFailed: "child failed", ChildDown: "child down",
 	PeerDeleted: "peer deleted", Refused: "refused", TunnelChanged: "tunnel changed",
 	PeerRestarted: "peer restarted", PeerMoved: "peer moved", PeerClosed: "peer closed",
-	SessionChanged: "session changed",
+	ChildUnproven: "child unproven", SessionChanged: "session changed",
 }
 
 func (k Kind) String() string {

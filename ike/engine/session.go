@@ -119,6 +119,9 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.childUp(s, *r.Child)
 	case ike.ChildFailed:
 		e.childFailed(s, r, ends)
+	case ike.ChildUnproven:
+		e.note(r, true)
+		e.tellLater(s.member, tunnel.Unproven{Sel: r.Sel})
 	case ike.PeerDeleted:
 		e.tellLater(s.member, tunnel.PeerDeleted{SPI: r.SPI})
 	case ike.PeerRestarted:

@@ -2,6 +2,7 @@ package ikesim
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -28,7 +29,8 @@ type Host struct {
 	Spent Spent
 
 	options engine.Options
-	counted map[xfrm.SAID]uint64 // packets of each SA when they were last looked at
+	located map[string]netip.Addr // by tunnel: where its peer is, if that may change
+	counted map[xfrm.SAID]uint64  // packets of each SA when they were last looked at
 	peers   []ike.Peer
 	boots   int
 	joined  *Host
@@ -45,7 +47,7 @@ func (h *Host) boot() {
 	if o.Rand == nil {
 		o.Rand = newDice(fmt.Sprintf("%s/%s/%d", h.seed, h.Name, h.boots))
 	}
-	h.Engine = engine.New(o)
+	h.Engine, h.located, h.counted = engine.New(o), map[string]netip.Addr{}, nil
 	h.Plane = xfrmtest.NewMemory()
 	h.Plane.Tick(h.now)
 }
@@ -66,25 +68,40 @@ func (h *Host) Restart() {
 func (h *Host) Configure(peers ...ike.Peer) {
 	h.t.Helper()
 	h.peers = peers
-	var policies []xfrm.Policy
 	links := map[uint32]xfrm.Link{}
 	for _, p := range peers {
 		h.route[p.Local] = h
 		links[p.IfID] = xfrm.Link{Name: fmt.Sprintf("twin%04x", p.IfID&0xffff), IfID: p.IfID, MTU: 1400}
-		for _, c := range p.Children {
-			policies = append(policies, xfrm.Policy{
-				Sel: c.Sel, TunnelLocal: p.Local, TunnelRemote: p.Remote,
-				ReqID: c.ReqID, IfID: p.IfID, Priority: 1, Action: xfrm.Protect,
-			})
-		}
 	}
 	var list []xfrm.Link
 	for _, l := range links {
 		list = append(list, l)
 	}
 	h.must(h.Plane.SetLinks(h.t.Context(), list))
-	h.must(h.Plane.SetPolicies(h.t.Context(), policies))
+	h.setPolicies()
 	h.Step(ike.Configure{Peers: peers})
+}
+
+// setPolicies protects the pairs of the peers whose address is known.
+func (h *Host) setPolicies() {
+	h.t.Helper()
+	var policies []xfrm.Policy
+	for _, p := range h.peers {
+		remote := p.Remote
+		if at, ok := h.located[p.Name]; ok && !remote.IsValid() {
+			remote = at
+		}
+		if !remote.IsValid() {
+			continue
+		}
+		for _, c := range p.Children {
+			policies = append(policies, xfrm.Policy{
+				Sel: c.Sel, TunnelLocal: p.Local, TunnelRemote: remote,
+				ReqID: c.ReqID, IfID: p.IfID, Priority: 1, Action: xfrm.Protect,
+			})
+		}
+	}
+	h.must(h.Plane.SetPolicies(h.t.Context(), policies))
 }
 
 func (h *Host) must(err error) {
@@ -162,6 +179,14 @@ func (h *Host) obey(actions []ike.Action) {
 			}
 		case ike.Remove:
 			h.must(h.Plane.DropSA(h.t.Context(), a.SPI, a.Dst))
+		case ike.Follow:
+			h.must(h.Plane.SetEncap(h.t.Context(), xfrm.SAID{SPI: a.SPI, Dst: a.Dst}, a.Encap))
+		case ike.Locate:
+			h.located[a.Tunnel] = a.Remote
+			h.setPolicies()
+			h.tell("%-7s%s is at %v", h.Name, a.Tunnel, a.Remote)
+		case ike.Resolve:
+			h.resolve(a)
 		case ike.Report:
 			if !failed.contradict(a) {
 				h.Reports = append(h.Reports, a)
@@ -174,6 +199,21 @@ func (h *Host) obey(actions []ike.Action) {
 			h.Step(ike.Failed{SPI: i.SA.SPI, Err: failed[i.SA.SPI]})
 		}
 	}
+}
+
+// resolve answers from the world's names.
+func (h *Host) resolve(a ike.Resolve) {
+	boot := h.boots
+	h.After(Latency, func() {
+		if boot != h.boots {
+			return
+		}
+		in := ike.Resolved{Tunnel: a.Tunnel, Addrs: h.Names[a.Host]}
+		if len(in.Addrs) == 0 {
+			in.Err = errors.New("no such host")
+		}
+		h.Step(in)
+	})
 }
 
 // stepOf is what the report that follows a Send, or the fragments of a message,
@@ -220,6 +260,8 @@ func (h *Host) hear() {
 			switch e := e.(type) {
 			case xfrm.Acquire:
 				h.Step(ike.Acquired{ReqID: e.ReqID, Packet: e.Packet})
+			case xfrm.PeerMoved:
+				h.Step(ike.Moved{SPI: e.SPI, From: e.From})
 			case xfrm.Expired:
 				h.Step(ike.LimitReached{SPI: e.SPI, Dst: e.Dst, ReqID: e.ReqID, Hard: e.Hard})
 			}

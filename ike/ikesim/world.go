@@ -55,6 +55,8 @@ type World struct {
 	CPU func() time.Duration
 	// Quiet keeps no trace.
 	Quiet bool
+	// Names are the DNS.
+	Names map[string][]netip.Addr
 	// OnSend, if set, sees every datagram before Rule.
 	OnSend func(Datagram)
 }

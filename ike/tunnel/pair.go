@@ -101,6 +101,14 @@ func (t *Tunnel) childFailed(in ChildFailed) {
 	}
 }
 
+// unproven asks once for a pair that the peer may take for up, also where it is
+// the peer that begins: else one end would be up and the other down.
+func (t *Tunnel) unproven(sel xfrm.Selector) {
+	if p := t.pair(sel); p != nil && !p.asked && t.desire != off && !t.stands(p) {
+		t.negotiate(p)
+	}
+}
+
 func (t *Tunnel) peerDeleted(spi uint32) {
 	p, i := t.find(func(c ike.ChildSA) bool { return c.SPIOut == spi })
 	if p == nil {

@@ -103,6 +103,8 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.childUp(in.Child)
 	case ChildFailed:
 		t.childFailed(in)
+	case Unproven:
+		t.unproven(in.Sel)
 	case PeerDeleted:
 		t.peerDeleted(in.SPI)
 	case InstallFailed:
@@ -248,10 +250,14 @@ func (t *Tunnel) begin() {
 		if at, ok := t.due(p); !ok || at.After(t.now) {
 			continue
 		}
-		p.asked, p.began = true, t.now
-		t.say(Negotiate{Child: *p.child, Urgent: p.urgent})
-		p.urgent = false
+		t.negotiate(p)
 	}
+}
+
+func (t *Tunnel) negotiate(p *pair) {
+	p.asked, p.began = true, t.now
+	t.say(Negotiate{Child: *p.child, Urgent: p.urgent})
+	p.urgent = false
 }
 
 // due is when a pair is to be negotiated, the zero time for at once; false for

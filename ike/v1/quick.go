@@ -24,6 +24,7 @@ const (
 	away       phase = iota // Diffie-Hellman is being computed
 	wantAnswer              // initiator ← QM2
 	wantProof               // responder ← QM3
+	unproven                // responder that waits no longer, and has left its inbound SA
 	finished
 )
 
@@ -137,7 +138,7 @@ func (s *Session) takeQuick(m message) {
 	switch q.phase {
 	case wantAnswer:
 		s.takeQM2(q, m)
-	case wantProof:
+	case wantProof, unproven:
 		s.takeQM3(q, m)
 	}
 }

@@ -54,27 +54,49 @@ func (s *Session) tickQuick(q *quick) {
 	switch {
 	case q.phase == finished && s.due(q.ends):
 		delete(s.quicks, q.mid)
+	case q.phase == unproven && s.due(q.ends):
+		s.failQuick(q, noProof(s.remote))
 	case q.phase == finished || s.state == dead:
 	case s.due(q.flight.wake) && !s.resend(&q.flight, s.remote):
 		s.quickTimedOut(q)
 	}
 }
 
-// quickTimedOut gives up. A peer that began may take the pair for up since it
-// got QM2, and must hear that it is not. When the peer has not been heard since
-// the exchange began, it does not know this session any more: the session ends,
-// so that the next try begins anew.
+// quickTimedOut gives up. When the peer has not been heard since the exchange
+// began, it does not know this session any more: the session ends, so that the
+// next try begins anew.
 func (s *Session) quickTimedOut(q *quick) {
+	if !q.initiator {
+		s.leaveUnproven(q)
+		return
+	}
 	f := &ike.Fault{
 		Cause: ike.CauseTimeout, Text: s.remote.String() + " does not answer in quick mode",
 		Advice: "look at the peer's log: it may lack this pair of networks",
 	}
 	s.failQuick(q, f)
-	switch {
-	case !q.initiator:
-		s.deleteChild(q.spiIn)
-	case s.heard.Before(q.begun):
+	if s.heard.Before(q.begun) {
 		s.down(f)
+	}
+}
+
+// leaveUnproven stops waiting for QM3. To a peer that got QM2 the pair stands, and
+// it may send on it as long as it lives: the inbound SA stays for that, and what
+// comes in proves all that QM3 would. A pair has one such SA at most.
+func (s *Session) leaveUnproven(q *quick) {
+	for _, o := range s.sortedQuicks() {
+		if o.phase == unproven && o.child.Sel == q.child.Sel {
+			s.failQuick(o, noProof(s.remote))
+		}
+	}
+	q.phase, q.ends = unproven, q.begun.Add(q.child.Lifetime.Min(q.choice.life).Time)
+	s.report(ike.Report{Kind: ike.ChildUnproven, Sel: q.child.Sel, SPI: q.spiIn, Fault: noProof(s.remote)})
+}
+
+func noProof(peer netip.AddrPort) *ike.Fault {
+	return &ike.Fault{
+		Cause: ike.CauseTimeout, Text: peer.String() + " began a quick mode and did not end it: QM3 did not come",
+		Advice: "see that datagrams of both directions pass",
 	}
 }
 
@@ -83,10 +105,14 @@ func (s *Session) quickTimedOut(q *quick) {
 // finished one belongs to the tunnel.
 func (s *Session) failed(in ike.Failed) {
 	for _, q := range s.sortedQuicks() {
-		if q.spiIn == in.SPI && q.phase != finished {
-			s.failQuick(q, &ike.Fault{
-				Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
-			})
+		if q.spiIn != in.SPI || q.phase == finished {
+			continue
+		}
+		gone := q.phase == unproven // at the end of its lifetime, and the peer's
+		s.failQuick(q, &ike.Fault{
+			Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
+		})
+		if !gone {
 			s.notifyAuthentic(isakmp.InvalidTransform, q.spiOut)
 		}
 	}

@@ -283,24 +283,68 @@ func TestDeletes(t *testing.T) {
 	}
 }
 
-// A responder that never gets QM3 says so: the initiator takes QM2 for the end
-// and would go on sending what nobody can read.
-func TestResponderTakesItsAnswerBack(t *testing.T) {
-	p := newPair(t, first(peers()), second(peers()))
-	quick := 0
-	p.tamper = func(from *end, data []byte) []byte {
-		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
-			if quick++; quick > 2 {
+// A responder that never gets QM3 keeps its inbound SA: to the initiator QM2 was
+// the end, and what it sends proves that it has got that.
+func TestUnprovenSA(t *testing.T) {
+	without := func(t *testing.T) (*pair, *ike.ChildSA) {
+		p := newPair(t, first(peers()), second(peers()))
+		quick := 0
+		p.tamper = func(from *end, data []byte) []byte {
+			if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
+				if quick++; quick > 2 {
+					return nil
+				}
+			}
+			return data
+		}
+		p.start()
+		p.run(2 * time.Minute)
+		p.tamper = nil
+		if p.b.has(ike.ChildUp) != nil || len(p.b.sas) != 1 {
+			t.Fatalf("the responder has %d SAs", len(p.b.sas))
+		}
+		p.b.wantFault(ike.ChildUnproven, ike.CauseTimeout)
+		return p, p.a.has(ike.ChildUp).Child
+	}
+	t.Run("is proved by traffic", func(t *testing.T) {
+		p, child := without(t)
+		p.step(p.b, ike.Used{SPI: child.SPIOut})
+		p.wantTunnel()
+	})
+	t.Run("is proved by a late QM3", func(t *testing.T) {
+		p, _ := without(t)
+		p.says(p.a, p.a.sent[len(p.a.sent)-1])
+		p.wantTunnel()
+	})
+	t.Run("goes with its lifetime", func(t *testing.T) {
+		p, _ := without(t)
+		sent := len(p.b.sent)
+		p.run(p.b.s.peer.Children[0].Lifetime.Time)
+		p.b.wantFault(ike.ChildFailed, ike.CauseTimeout)
+		if len(p.b.sas) != 0 || len(p.b.sent) != sent {
+			t.Errorf("%d SAs stay, %d messages were sent", len(p.b.sas), len(p.b.sent)-sent)
+		}
+	})
+	t.Run("goes when the data plane says that it is gone", func(t *testing.T) {
+		p, child := without(t)
+		sent := len(p.b.sent)
+		p.step(p.b, ike.Failed{SPI: child.SPIOut, Err: errors.New("gone")})
+		if p.b.has(ike.ChildFailed) == nil || len(p.b.sent) != sent {
+			t.Errorf("%d messages were sent", len(p.b.sent)-sent)
+		}
+	})
+	t.Run("is one for each pair", func(t *testing.T) {
+		p, _ := without(t)
+		p.tamper = func(from *end, data []byte) []byte {
+			if from == p.b {
 				return nil
 			}
+			return data
 		}
-		return data
-	}
-	p.start()
-	child := p.a.has(ike.ChildUp).Child
-	p.run(2 * time.Minute)
-	p.b.wantFault(ike.ChildFailed, ike.CauseTimeout)
-	if r := p.a.has(ike.PeerDeleted); r == nil || r.SPI != child.SPIOut {
-		t.Errorf("the initiator hears %v", r)
-	}
+		p.says(p.a, p.a.asks(4711, nil))
+		p.run(2 * time.Minute)
+		if len(p.b.sas) != 1 {
+			t.Errorf("%d SAs wait for a proof", len(p.b.sas))
+		}
+	})
 }
