@@ -62,8 +62,9 @@ func (s *Session) tickQuick(q *quick) {
 
 // quickTimedOut gives up. A peer that began may take the pair for up since it
 // got QM2, and must hear that it is not. When the peer has not been heard since
-// the exchange began, it does not know this session any more: the session ends,
-// so that the next try begins anew.
+// the exchange began, it does not know this session any more, and when nothing
+// followed on the last message of phase 1 it never did: the session ends, so that
+// the next try begins anew.
 func (s *Session) quickTimedOut(q *quick) {
 	f := &ike.Fault{
 		Cause: ike.CauseTimeout, Text: s.remote.String() + " does not answer in quick mode",
@@ -73,7 +74,7 @@ func (s *Session) quickTimedOut(q *quick) {
 	switch {
 	case !q.initiator:
 		s.deleteChild(q.spiIn)
-	case s.heard.Before(q.begun):
+	case s.heard.Before(q.begun) || s.flight.data != nil:
 		s.down(f)
 	}
 }
