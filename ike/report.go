@@ -202,6 +202,7 @@ type SessionStatus struct {
 	Mode          Mode
 	Proposal      Proposal
 	PeerID        string
+	OldKey        bool   // the peer still uses an older pre-shared key
 	NAT           string // "", "here", "there", "both": where a translator sits
 	Established   time.Time
 	Renew         time.Time // when to begin the session that replaces it; zero: not by us

@@ -19,7 +19,7 @@ type secrets struct {
 }
 
 // newSecrets expands the keys of phase 1 (RFC 2409 §5, appendix B).
-func newSecrets(p ike.Proposal, psk xfrm.Secret, m *mainMode, c ike.Cookies) (secrets, error) {
+func newSecrets(p ike.Proposal, psk xfrm.Secret, m *keyExchange, c ike.Cookies) (secrets, error) {
 	keys := crypt.ExpandPhase1(p.Hash, psk, m.ni, m.nr, m.shared, c)
 	cbc, err := crypt.NewCBC(p.Cipher, crypt.CipherKey(p.Hash, keys.E, p.Cipher.KeySize(p.KeyBits)))
 	if err != nil {

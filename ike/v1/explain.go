@@ -150,8 +150,25 @@ func whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
 	return f
 }
 
-// mainNotified explains an error that the peer sent during main mode.
-func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
+// otherMode explains a first message of a mode that no tunnel with the peer's
+// address uses.
+func otherMode(theirs ike.Mode) *ike.Fault {
+	ours, word := ike.Main, "AGGRESSIVE"
+	if theirs == ike.Main {
+		ours, word = ike.Aggressive, "MAIN"
+	}
+	there := fmt.Sprintf("set the peer to %v", ours)
+	return &ike.Fault{
+		Cause: ike.CauseMode, Text: fmt.Sprintf("the peer uses %v, this tunnel %v", theirs, ours),
+		Ours: ours.String(), Theirs: theirs.String(),
+		Advice:     fmt.Sprintf("write mode = %q in the tunnel's [ike], or %s", word, there),
+		PeerAdvice: there,
+		Compared:   []ike.Parameter{{Name: "mode", Ours: ours.String(), Theirs: theirs.String()}},
+	}
+}
+
+// phase1Notified explains an error that the peer sent during phase 1.
+func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
 	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + t.String(), Advice: "look at the peer's log"}
 	switch {
 	case t == isakmp.NoProposalChosen:
@@ -164,7 +181,11 @@ func (s *Session) mainNotified(t isakmp.NotifyType) *ike.Fault {
 		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
 		f.Text = "the peer knows nobody of our identity (it sent INVALID-ID-INFORMATION)"
 		f.Advice = "write the local_identity that the peer expects in [ike]"
-	case s.state == wantResponderID:
+	case s.state == wantResponderProof:
+		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
+		f.Text = "the peer refused aggressive mode (it sent " + t.String() + "): it knows nobody of our identity, or allows main mode only"
+		f.Advice = "write the local_identity that the peer expects in [ike], or let the peer accept aggressive mode with pre-shared keys"
+	case s.state == wantResponderID || s.state == wantInitiatorProof:
 		f.Cause = ike.CauseAuth
 		f.Text = "the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ"
 		f.Advice = "write the same pre_shared_key on both sides"
@@ -208,7 +229,7 @@ func quickNotified(q *quick, t isakmp.NotifyType) *ike.Fault {
 	return f
 }
 
-// noAnswer explains a main mode that ran out of time.
+// noAnswer explains a phase 1 that ran out of time.
 func (s *Session) noAnswer() *ike.Fault {
 	if s.hint != nil {
 		return s.hint
@@ -218,10 +239,10 @@ func (s *Session) noAnswer() *ike.Fault {
 		Text:   s.remote.String() + " does not answer",
 		Advice: "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions",
 	}
-	if step, ok := steps[s.state]; ok {
+	if step := s.awaited(); step != "" {
 		f.Text += ": " + step + " did not come"
 	}
-	if s.state == wantResponderID || s.state == wantInitiatorID {
+	if s.state == wantResponderID || s.state == wantInitiatorID || s.state == wantInitiatorProof {
 		f.Cause = ike.CauseAuth
 		f.Text = s.remote.String() + " stopped at authentication"
 		f.Advice = "compare pre_shared_key and the identities on both sides"

@@ -60,6 +60,14 @@ func describeID(body []byte) string {
 	return id.Text
 }
 
+// at is a peer that is at an address: without an identity of its own it has that.
+func at(p ike.Peer, addr netip.Addr) ike.Peer {
+	if p.RemoteID == (ike.ID{}) {
+		p.RemoteID = ike.AddressID(addr.Unmap())
+	}
+	return p
+}
+
 // checkIdentity holds the peer's identity against the one it must have. Names
 // are compared without regard to case (RFC 1035 §2.3.3).
 func checkIdentity(p ike.Peer, body []byte) *ike.Fault {

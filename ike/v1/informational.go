@@ -12,7 +12,7 @@ import (
 // maxNotified bounds the error notifications that go out in clear.
 const maxNotified = 3
 
-// notifyInClear tells the sender of a message of main mode what is wrong. It is
+// notifyInClear tells the sender of a message of phase 1 what is wrong. It is
 // shorter than what it answers, else it is not sent.
 func (s *Session) notifyInClear(m message, t isakmp.NotifyType) {
 	h := isakmp.Header{
@@ -147,7 +147,7 @@ func (s *Session) takeForeign(m message) {
 // takeHint keeps what an unauthenticated error says, for the explanation of a
 // failure; it never causes one.
 func (s *Session) takeHint(m message) {
-	if s.state == established || !s.initiator {
+	if s.state == established || !s.initiator && s.state != wantInitiatorProof {
 		return
 	}
 	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
@@ -159,7 +159,7 @@ func (s *Session) takeHint(m message) {
 	if !ok || err != nil || !n.Type.IsError() || s.hint != nil {
 		return
 	}
-	s.hint = s.mainNotified(n.Type)
+	s.hint = s.phase1Notified(n.Type)
 	s.refuse(m.Exchange, n.Type.String(), s.hint)
 }
 
@@ -180,7 +180,7 @@ func (s *Session) takeNotify(m message, body []byte) {
 	case !n.Type.IsError():
 		s.takeStatus(n)
 	case s.state != established:
-		s.down(s.mainNotified(n.Type))
+		s.down(s.phase1Notified(n.Type))
 	default:
 		s.quickRefused(m, n)
 	}

@@ -5,11 +5,20 @@ import (
 	"github.com/twinspan/twinspan/ike/isakmp"
 )
 
+// beginPhase1 begins the exchange that the peer is configured with.
+func (s *Session) beginPhase1() {
+	if s.mode == ike.Aggressive {
+		s.beginAggressive()
+		return
+	}
+	s.beginMain()
+}
+
 // beginMain sends message 1.
 func (s *Session) beginMain() {
 	s.main.offer = offerIKE(s.peer).Append(nil)
 	s.state = wantChoice
-	s.sendMain("MM1", append([]isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}}, announce(s.peer)...))
+	s.sendClear("MM1", append([]isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}}, announce(s.peer)...))
 }
 
 // takeChoice takes message 2 and, once the key pair is made, sends message 3.
@@ -18,14 +27,9 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 	if err != nil {
 		return nil, malformed(err.Error())
 	}
-	body, _ := isakmp.Find(chain, isakmp.SA)
-	sa, err := isakmp.ParseSA(body)
-	if err != nil {
-		return nil, malformed(err.Error())
-	}
-	choice, fault := checkIKEChoice(s.peer, sa)
-	if fault != nil {
-		return nil, &refusal{fault: fault}
+	choice, no := s.readChoice(chain)
+	if no != nil {
+		return nil, no
 	}
 	return func() {
 		s.cookies.Responder = m.Responder
@@ -34,9 +38,23 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 		s.main.ni = s.random(make([]byte, nonceSize))
 		s.computePublic(func() {
 			s.state = wantResponderKey
-			s.sendMain("MM3", s.keyPayloads(s.main.gxi, s.main.ni))
+			s.sendClear("MM3", s.keyPayloads(s.main.gxi, s.main.ni))
 		})
 	}, nil
+}
+
+// readChoice reads what the peer has chosen of our offer.
+func (s *Session) readChoice(chain []isakmp.Payload) (choice, *refusal) {
+	body, _ := isakmp.Find(chain, isakmp.SA)
+	sa, err := isakmp.ParseSA(body)
+	if err != nil {
+		return choice{}, malformed(err.Error())
+	}
+	c, fault := checkIKEChoice(s.peer, sa)
+	if fault != nil {
+		return choice{}, &refusal{fault: fault}
+	}
+	return c, nil
 }
 
 // takeResponderKey takes message 4 and, once the keys are made, sends message
@@ -68,26 +86,29 @@ func (s *Session) sendInitiatorID() {
 	}
 	s.floatPorts()
 	id := identity(s.peer.LocalID).Append(nil)
-	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.hashI(s.secrets, id)}}
+	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.main.hashI(s.secrets, s.cookies, id)}}
 	if s.contact() {
 		chain = append(chain, isakmp.Payload{Type: isakmp.Notify, Body: s.initialContact()})
 	}
 	data, next := s.secrets.seal(s.iv, s.header(isakmp.MainMode, 0), chain)
 	s.iv = next
 	s.state = wantResponderID
-	s.sendMainRaw("MM5", data)
+	s.sendPhase1("MM5", data)
 }
 
 // takeResponderID takes message 6: phase 1 stands.
 func (s *Session) takeResponderID(m message) (func(), *refusal) {
 	o, err := s.secrets.open(s.iv, m)
-	if err != nil || !authentic(o, s.hashR, s.secrets) {
+	if err != nil || !hashFits(o.chain, s.main.hashR(s.secrets, s.cookies, o.get(isakmp.ID))) {
 		return nil, &refusal{fault: &ike.Fault{
 			Cause: ike.CauseAuth, Text: "message 6 is not authentic", Advice: "write the same pre_shared_key on both sides",
 		}}
 	}
-	if fault := checkIdentity(s.peer, o.get(isakmp.ID)); fault != nil {
-		return func() { s.turnAway(o, fault) }, nil
+	if fault := checkIdentity(at(s.peer, s.remote.Addr()), o.get(isakmp.ID)); fault != nil {
+		return func() {
+			s.iv = o.next
+			s.turnAway("MM6", fault)
+		}, nil
 	}
 	return func() {
 		s.iv = o.next
@@ -98,9 +119,8 @@ func (s *Session) takeResponderID(m message) (func(), *refusal) {
 
 // turnAway ends a session whose peer has the key and is somebody else than it
 // should be. To that peer phase 1 stands, so it is told that it does not.
-func (s *Session) turnAway(o opened, f *ike.Fault) {
-	s.iv = o.next
-	s.refuse(isakmp.MainMode, "MM6", f)
+func (s *Session) turnAway(step string, f *ike.Fault) {
+	s.refuse(exchangeOf(s.mode), step, f)
 	s.sendInformational(isakmp.InvalidID.String(), isakmp.Payload{
 		Type: isakmp.Notify,
 		Body: isakmp.Notification{Protocol: isakmp.ProtoISAKMP, Type: isakmp.InvalidID, SPI: s.cookieSPI()}.Append(nil),

@@ -1,8 +1,6 @@
 package v1
 
 import (
-	"crypto/subtle"
-
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
 	"github.com/twinspan/twinspan/xfrm"
@@ -16,31 +14,62 @@ const maxOffer = 2048
 // longer than the message: it has one transform of those offered, and of our
 // vendor ids those that the peer sent.
 func (s *Session) takeOffer(m message) (func(), *refusal) {
-	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
-	if err != nil {
-		return nil, hopeless(err.Error())
+	offer, no := s.readOffer(m, ike.Main)
+	if no != nil {
+		return nil, no
 	}
-	offer, ok := isakmp.Find(chain, isakmp.SA)
-	if !ok || len(offer) > maxOffer || len(isakmp.All(chain, isakmp.SA)) > 1 {
-		return nil, hopeless("message 1 has no SA payload of at most 2048 bytes, or several")
-	}
-	sa, err := isakmp.ParseSA(offer)
-	if err != nil {
-		return nil, hopeless(err.Error())
-	}
-	choice, fitting, fault := chooseForAny(s.candidates, sa)
+	choice, fitting, fault := chooseForAny(offer.candidates, offer.sa)
 	if fault != nil {
 		return nil, &refusal{fault: fault, notify: isakmp.NoProposalChosen, fatal: true}
 	}
 	return func() {
-		s.candidates = fitting
-		s.cookies = ike.Cookies{Initiator: m.Initiator, Responder: s.newCookie()}
-		s.main.offer, s.main.choice = append([]byte(nil), offer...), choice.agreed()
-		s.state, s.deadline = wantInitiatorKey, s.now.Add(halfOpen)
-		ext, vendors := understand(fitting, chain)
-		s.ext = ext
-		s.sendMain("MM2", append([]isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}, vendors...))
+		s.answers(m, ike.Main, fitting)
+		s.main.offer, s.main.choice = append([]byte(nil), offer.body...), choice.agreed()
+		ext, vendors := understand(fitting, offer.chain)
+		s.state, s.ext = wantInitiatorKey, ext
+		s.sendClear("MM2", append([]isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}, vendors...))
 	}, nil
+}
+
+// answers makes a session of a first message that is good.
+func (s *Session) answers(m message, mode ike.Mode, candidates []ike.Peer) {
+	s.mode, s.candidates = mode, candidates
+	s.cookies = ike.Cookies{Initiator: m.Initiator, Responder: s.newCookie()}
+	s.deadline = s.now.Add(halfOpen)
+}
+
+// offer is the first message of an exchange, and who it may be for.
+type offer struct {
+	chain      []isakmp.Payload
+	body       []byte // of the SA payload
+	sa         isakmp.SecurityAssociation
+	candidates []ike.Peer
+}
+
+// readOffer reads a first message for the candidates that use its exchange.
+func (s *Session) readOffer(m message, mode ike.Mode) (offer, *refusal) {
+	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
+	if err != nil {
+		return offer{}, hopeless(err.Error())
+	}
+	o := offer{chain: chain}
+	body, ok := isakmp.Find(chain, isakmp.SA)
+	if !ok || len(body) > maxOffer || len(isakmp.All(chain, isakmp.SA)) > 1 {
+		return offer{}, hopeless("message 1 has no SA payload of at most 2048 bytes, or several")
+	}
+	o.body = body
+	if o.sa, err = isakmp.ParseSA(body); err != nil {
+		return offer{}, hopeless(err.Error())
+	}
+	for _, p := range s.candidates {
+		if p.Mode == mode {
+			o.candidates = append(o.candidates, p)
+		}
+	}
+	if o.candidates == nil {
+		return offer{}, &refusal{fault: otherMode(mode), notify: isakmp.NoProposalChosen, fatal: true}
+	}
+	return o, nil
 }
 
 // hopeless is a malformed first message: it ends the session, so that it leaves
@@ -75,7 +104,7 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 			}
 			s.main.gxr, s.main.shared = r.public, r.shared
 			s.state = wantInitiatorID
-			s.sendMain("MM4", s.keyPayloads(s.main.gxr, s.main.nr))
+			s.sendClear("MM4", s.keyPayloads(s.main.gxr, s.main.nr))
 		})
 	}, nil
 }
@@ -90,13 +119,16 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 		Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
 	}}
 	for _, p := range s.candidates {
-		sec, o, ok := s.tryKey(p, m)
+		sec, o, older, ok := s.tryKeys(p, m)
 		if !ok {
 			continue
 		}
-		fault := checkIdentity(p, o.get(isakmp.ID))
+		fault := checkIdentity(at(p, m.remote.Addr()), o.get(isakmp.ID))
 		if fault == nil {
-			return func() { s.acceptInitiator(p, sec, o, m) }, nil
+			return func() {
+				s.main.oldKey = older
+				s.acceptInitiator(p, sec, o, m)
+			}, nil
 		}
 		if !no.fatal {
 			no = &refusal{fault: fault, notify: isakmp.InvalidID, fatal: true}
@@ -106,38 +138,47 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 	return nil, no
 }
 
-// tryKey opens message 5 with a candidate's key.
-func (s *Session) tryKey(p ike.Peer, m message) (secrets, opened, bool) {
-	sec, err := newSecrets(s.main.choice.proposal, p.Keys[0], s.main, s.cookies)
+// tryKeys opens message 5 with a candidate's keys, and tells whether it was an
+// older one than the first that did.
+func (s *Session) tryKeys(p ike.Peer, m message) (sec secrets, o opened, older, ok bool) {
+	for i, psk := range p.Keys {
+		if sec, o, ok = s.tryKey(psk, m); ok {
+			return sec, o, i > 0, true
+		}
+	}
+	return secrets{}, opened{}, false, false
+}
+
+func (s *Session) tryKey(psk xfrm.Secret, m message) (secrets, opened, bool) {
+	sec, err := newSecrets(s.main.choice.proposal, psk, s.main, s.cookies)
 	if err != nil {
 		return sec, opened{}, false
 	}
-	o, err := sec.open(s.firstIV(sec), m)
-	if err != nil || !authentic(o, s.hashI, sec) {
+	o, err := sec.open(s.main.firstIV(sec), m)
+	if err != nil || !hashFits(o.chain, s.main.hashI(sec, s.cookies, o.get(isakmp.ID))) {
 		sec.wipe()
 		return sec, o, false
 	}
 	return sec, o, true
 }
 
-// authentic checks the hash of message 5 or 6.
-func authentic(o opened, hash func(secrets, []byte) []byte, sec secrets) bool {
-	id, ok := isakmp.Find(o.chain, isakmp.ID)
-	theirs, found := isakmp.Find(o.chain, isakmp.Hash)
-	return ok && found && subtle.ConstantTimeCompare(theirs, hash(sec, id)) == 1
-}
-
 func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) {
 	s.peer, s.candidates = p, nil
 	s.secrets, s.iv = sec, o.next
-	s.nat.moved = s.ext.natt != natNone && s.local.Port() != xfrm.PortNATT && m.local.Port() == xfrm.PortNATT
-	s.local, s.remote = m.local, m.remote
+	s.meet(m)
 	id := identity(p.LocalID).Append(nil)
 	data, next := sec.seal(s.iv, s.header(isakmp.MainMode, 0), []isakmp.Payload{
-		{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.hashR(sec, id)},
+		{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.main.hashR(sec, s.cookies, id)},
 	})
 	s.iv = next
-	s.sendMainRaw("MM6", data)
+	s.sendPhase1("MM6", data)
 	s.establish(o.get(isakmp.ID))
 	s.takeAsides(o)
+}
+
+// meet goes to the ports where the initiator has proved to be: it moves to 4500
+// when it sees a translator (RFC 3947 §4).
+func (s *Session) meet(m message) {
+	s.nat.moved = s.ext.natt != natNone && s.local.Port() != xfrm.PortNATT && m.local.Port() == xfrm.PortNATT
+	s.local, s.remote = m.local, m.remote
 }

@@ -94,6 +94,11 @@ type translator struct {
 func behindTranslator(t *testing.T, here, there ike.NATT) *translator {
 	a, b := peers()
 	a.NATT, b.NATT = here, there
+	return behind(t, a, b)
+}
+
+// behind is the same for any two peers.
+func behind(t *testing.T, a, b ike.Peer) *translator {
 	n := &translator{
 		pair: newPair(t, a, b), inside: netip.MustParseAddr("10.99.0.2"), outside: addrA,
 		ports: map[uint16]uint16{500: 30000, 4500: 30001},

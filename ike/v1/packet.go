@@ -35,7 +35,7 @@ func (s *Session) packet(p ike.Packet) {
 	}
 	m := message{h, p.Data[:h.Length], p.Local, p.Remote}
 	switch {
-	case s.state == wantOffer && !beginsMain(h):
+	case s.state == wantOffer && !begins(h):
 		s.down(malformed("the " + h.Exchange.String() + " message cannot begin a session").fault)
 	case h.Next == isakmp.FragmentPayload:
 		s.takeFragment(m)
@@ -47,8 +47,8 @@ func (s *Session) packet(p ike.Packet) {
 // take takes a whole message.
 func (s *Session) take(m message) {
 	switch {
-	case m.Exchange == isakmp.MainMode:
-		s.takeMain(m)
+	case m.Exchange == isakmp.MainMode, m.Exchange == isakmp.AggressiveMode:
+		s.takePhase1(m)
 	case m.Exchange == isakmp.Informational:
 		s.takeInformational(m)
 	case m.Exchange == isakmp.QuickMode:
@@ -56,9 +56,9 @@ func (s *Session) take(m message) {
 	}
 }
 
-// beginsMain tells whether a header can be that of message 1.
-func beginsMain(h isakmp.Header) bool {
-	return h.Exchange == isakmp.MainMode && h.Initiator != [8]byte{} && h.Responder == [8]byte{} &&
+// begins tells whether a header can be that of message 1.
+func begins(h isakmp.Header) bool {
+	return (h.Exchange == isakmp.MainMode || h.Exchange == isakmp.AggressiveMode) && h.Initiator != [8]byte{} && h.Responder == [8]byte{} &&
 		h.MessageID == 0 && h.Flags&isakmp.Encrypted == 0
 }
 

@@ -21,10 +21,10 @@ const linger = time.Minute
 type phase uint8
 
 const (
-	away       phase = iota // Diffie-Hellman is being computed
-	wantAnswer              // initiator ← QM2
-	wantProof               // responder ← QM3
-	unproven                // responder that waits no longer, and has left its inbound SA
+	away        phase = iota // Diffie-Hellman is being computed
+	wantAnswer               // initiator ← QM2
+	wantProof                // responder ← QM3
+	unconfirmed              // responder that waits no longer, and has left its inbound SA
 	finished
 )
 
@@ -138,7 +138,7 @@ func (s *Session) takeQuick(m message) {
 	switch q.phase {
 	case wantAnswer:
 		s.takeQM2(q, m)
-	case wantProof, unproven:
+	case wantProof, unconfirmed:
 		s.takeQM3(q, m)
 	}
 }

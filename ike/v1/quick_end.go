@@ -54,7 +54,7 @@ func (s *Session) tickQuick(q *quick) {
 	switch {
 	case q.phase == finished && s.due(q.ends):
 		delete(s.quicks, q.mid)
-	case q.phase == unproven && s.due(q.ends):
+	case q.phase == unconfirmed && s.due(q.ends):
 		s.failQuick(q, noProof(s.remote))
 	case q.phase == finished || s.state == dead:
 	case s.due(q.flight.wake) && !s.resend(&q.flight, s.remote):
@@ -63,8 +63,9 @@ func (s *Session) tickQuick(q *quick) {
 }
 
 // quickTimedOut gives up. When the peer has not been heard since the exchange
-// began, it does not know this session any more: the session ends, so that the
-// next try begins anew.
+// began, it does not know this session any more, and when nothing followed on the
+// last message of phase 1 it never did: the session ends, so that the next try
+// begins anew.
 func (s *Session) quickTimedOut(q *quick) {
 	if !q.initiator {
 		s.leaveUnproven(q)
@@ -75,7 +76,7 @@ func (s *Session) quickTimedOut(q *quick) {
 		Advice: "look at the peer's log: it may lack this pair of networks",
 	}
 	s.failQuick(q, f)
-	if s.heard.Before(q.begun) {
+	if s.heard.Before(q.begun) || s.flight.data != nil {
 		s.down(f)
 	}
 }
@@ -85,11 +86,11 @@ func (s *Session) quickTimedOut(q *quick) {
 // comes in proves all that QM3 would. A pair has one such SA at most.
 func (s *Session) leaveUnproven(q *quick) {
 	for _, o := range s.sortedQuicks() {
-		if o.phase == unproven && o.child.Sel == q.child.Sel {
+		if o.phase == unconfirmed && o.child.Sel == q.child.Sel {
 			s.failQuick(o, noProof(s.remote))
 		}
 	}
-	q.phase, q.ends = unproven, q.begun.Add(q.child.Lifetime.Min(q.choice.life).Time)
+	q.phase, q.ends = unconfirmed, q.begun.Add(q.child.Lifetime.Min(q.choice.life).Time)
 	s.report(ike.Report{Kind: ike.ChildUnproven, Sel: q.child.Sel, SPI: q.spiIn, Fault: noProof(s.remote)})
 }
 
@@ -108,7 +109,7 @@ func (s *Session) failed(in ike.Failed) {
 		if q.spiIn != in.SPI || q.phase == finished {
 			continue
 		}
-		gone := q.phase == unproven // at the end of its lifetime, and the peer's
+		gone := q.phase == unconfirmed // at the end of its lifetime, and the peer's
 		s.failQuick(q, &ike.Fault{
 			Cause: ike.CauseDataPlane, Text: "the SA could not be installed: " + in.Err.Error(),
 		})

@@ -19,7 +19,7 @@ const window = 1
 // pair of networks may say nothing.
 const unanswered = 8
 
-// negotiate queues a quick mode, or begins main mode for it.
+// negotiate queues a quick mode, or begins phase 1 for it.
 func (s *Session) negotiate(n ike.Negotiate) {
 	at := len(s.queue)
 	if n.Urgent {
@@ -35,7 +35,7 @@ func (s *Session) negotiate(n ike.Negotiate) {
 // begin begins phase 1, once.
 func (s *Session) begin() {
 	if s.state == idle {
-		s.beginMain()
+		s.beginPhase1()
 	}
 }
 

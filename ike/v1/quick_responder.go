@@ -44,7 +44,7 @@ func (s *Session) takeQM1(m message) {
 func (s *Session) responding() int {
 	n := 0
 	for _, q := range s.quicks {
-		if !q.initiator && q.phase != finished && q.phase != unproven {
+		if !q.initiator && q.phase != finished && q.phase != unconfirmed {
 			n++
 		}
 	}
@@ -211,7 +211,7 @@ func (s *Session) installOut(q *quick) {
 func (s *Session) trafficSeen(spi uint32) {
 	s.lives()
 	for _, q := range s.sortedQuicks() {
-		if q.spiIn == spi && (q.phase == wantProof || q.phase == unproven) {
+		if q.spiIn == spi && (q.phase == wantProof || q.phase == unconfirmed) {
 			q.flight.answered()
 			s.heard = s.now
 			s.installOut(q)

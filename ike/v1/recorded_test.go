@@ -129,7 +129,7 @@ func samePayload(a, b isakmp.Payload) bool { return a.Type == b.Type && bytes.Eq
 // same chance. Message 2 has no vendor id of XAUTH; the last payload of message
 // 4 is a hash that strongSwan makes up to force UDP encapsulation.
 func TestRecordedResponder(t *testing.T) {
-	for _, r := range conversations(t) {
+	for _, r := range conversations(t, ike.Main) {
 		t.Run(r.name, func(t *testing.T) {
 			p, env := newReplay(t, r, r.spiR, r.ckyR, r.nr, nil, r.quickNonce(1), nil)
 			p.jobs = []computed{{public: r.gxr, shared: r.gxy}, {public: r.pfs(1), shared: r.qmSecret}}
@@ -165,7 +165,7 @@ func TestRecordedResponder(t *testing.T) {
 // The initiator's messages are strongSwan's too, but for the way it writes
 // lifetimes in its offers.
 func TestRecordedInitiator(t *testing.T) {
-	for _, r := range conversations(t) {
+	for _, r := range conversations(t, ike.Main) {
 		t.Run(r.name, func(t *testing.T) {
 			mid := r.quick[0][20:24]
 			draws := [][]byte{r.ckyI, r.ni, nil, mid, r.quickNonce(0), nil}
@@ -185,6 +185,87 @@ func TestRecordedInitiator(t *testing.T) {
 			p.ports = xfrm.PortNATT
 			p.s.iv = p.lastBlock(r.main[4])
 			p.hear(r.main[5])
+			for _, q := range p.s.quicks {
+				q.iv = p.lastBlock(r.quick[0])
+			}
+			p.wantSealed("QM3", p.hear(r.quick[1]), r.quick[2])
+			p.wantKeys()
+		})
+	}
+}
+
+// aggressivePeers are the configurations of the two recorded ends.
+func (r recorded) aggressivePeers(t *testing.T) (i, o ike.Peer) {
+	sel := r.networks(t)
+	i = r.peer(r.initiator, r.responder, sel)
+	o = r.peer(r.responder, r.initiator, xfrm.Selector{Local: sel.Remote, Remote: sel.Local})
+	i.LocalID, i.RemoteID = r.identities(t)
+	o.LocalID, o.RemoteID = i.RemoteID, i.LocalID
+	return i, o
+}
+
+// Aggressive mode as responder. Vendor ids and the hash that strongSwan makes up to
+// force UDP encapsulation are other ones; ours would let the nonce be a shorter
+// one than strongSwan's, if message 1 had not some more bytes.
+func TestRecordedAggressiveResponder(t *testing.T) {
+	for _, r := range conversations(t, ike.Aggressive) {
+		t.Run(r.name, func(t *testing.T) {
+			p, env := newReplay(t, r, r.spiR, r.ckyR, r.nr, nil, r.quickNonce(1), nil)
+			p.jobs = []computed{{public: r.gxr, shared: r.gxy}, {public: r.pfs(1), shared: r.qmSecret}}
+			_, peer := r.aggressivePeers(t)
+			p.s = NewResponder(env, []ike.Peer{peer}, netip.AddrPortFrom(r.responder, 500), netip.AddrPortFrom(r.initiator, 500))
+
+			h, _ := isakmp.ParseHeader(r.main[0])
+			am1 := clearMessage(h, append(clearChain(r.main[0]), vendor(make([]byte, 60))))
+			got, want := clearChain(p.hear(am1)), clearChain(r.main[1])
+			for _, kind := range []isakmp.PayloadType{isakmp.SA, isakmp.KE, isakmp.Nonce, isakmp.ID, isakmp.Hash, isakmp.NATD} {
+				ours, _ := isakmp.Find(got, kind)
+				theirs, ok := isakmp.Find(want, kind)
+				if !ok || !bytes.Equal(ours, theirs) {
+					t.Fatalf("payload %d of message 2 is\n%x instead of\n%x", kind, ours, theirs)
+				}
+			}
+			p.ports = xfrm.PortNATT
+			p.hear(r.main[2])
+			if !p.s.Established() || !p.s.floated() || !bytes.Equal(p.s.iv, p.lastBlock(r.main[2])) {
+				t.Fatalf("message 3 leaves %+v", p.s.status)
+			}
+			qm2 := p.hear(r.quick[0])
+			p.wantSealed("QM2", qm2, r.quick[1])
+			for _, q := range p.s.quicks {
+				q.iv = p.lastBlock(r.quick[1])
+			}
+			p.hear(r.quick[2])
+			p.wantKeys()
+		})
+	}
+}
+
+// Aggressive mode as initiator. Message 3 is strongSwan's up to the block where its
+// own made-up hash begins.
+func TestRecordedAggressiveInitiator(t *testing.T) {
+	for _, r := range conversations(t, ike.Aggressive) {
+		t.Run(r.name, func(t *testing.T) {
+			mid := r.quick[0][20:24]
+			p, env := newReplay(t, r, r.spiI, r.ckyI, r.ni, nil, mid, r.quickNonce(0), nil)
+			p.jobs = []computed{{public: r.gxi}, {shared: r.gxy}, {public: r.pfs(0)}, {shared: r.qmSecret}}
+			peer, _ := r.aggressivePeers(t)
+			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), func() bool { return false })
+			p.step(ike.Negotiate{Child: peer.Children[0]})
+			got, want := clearChain(p.sent[0]), clearChain(r.main[0])
+			for i, ours := range got[1:4] {
+				if theirs := want[1+i]; ours.Type != theirs.Type || !bytes.Equal(ours.Body, theirs.Body) {
+					t.Fatalf("payload %d of message 1 is\n%x instead of\n%x", i+2, ours.Body, theirs.Body)
+				}
+			}
+			p.s.main.offer = r.offer
+
+			hashes := 2 * (payloadHeader + r.ike.Hash.Size()) / 16 * 16 // HASH_I and the peer's NAT-D, in blocks
+			am3 := p.hear(r.main[1])
+			if n := isakmp.HeaderSize + hashes; len(am3) > len(r.main[2]) || !bytes.Equal(am3[:24], r.main[2][:24]) || !bytes.Equal(am3[28:n], r.main[2][28:n]) {
+				t.Fatalf("message 3 is\n%x instead of\n%x", am3, r.main[2])
+			}
+			p.ports = xfrm.PortNATT
 			for _, q := range p.s.quicks {
 				q.iv = p.lastBlock(r.quick[0])
 			}

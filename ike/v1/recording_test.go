@@ -32,16 +32,18 @@ type recorded struct {
 	ckyI, ckyR           hexBytes
 	gxi, gxr, gxy        hexBytes
 	ni, nr, offer        hexBytes
-	main                 [6]hexBytes // the datagrams of main mode
+	main                 [6]hexBytes // the datagrams of main mode, or the three of aggressive mode
 	quick                [3]hexBytes // of the first quick mode
 	qmPlain              [3]hexBytes
 	qmSecret             hexBytes // g^xy of PFS, empty without
 	spiI, spiR           hexBytes
 	keysToI, keysToR     hexBytes // cipher key, then integrity key
 	initiator, responder netip.Addr
+	mode                 ike.Mode
+	idI, idR             hexBytes // IDii_b and IDir_b, where the recording tells
 }
 
-// layout1 is that of mm-*.json.
+// layout1 is that of mm-*.json and ag-*.json.
 type layout1 struct {
 	Params   struct{ IKE, ESP, PSK string }
 	CkyI     hexBytes `json:"cky_i"`
@@ -51,6 +53,8 @@ type layout1 struct {
 	Gxy      hexBytes `json:"g_xy"`
 	Ni, Nr   hexBytes
 	Offer    hexBytes                        `json:"sai_b"`
+	IDi      hexBytes                        `json:"id_i"`
+	IDr      hexBytes                        `json:"id_r"`
 	Messages []struct{ Raw, Plain hexBytes } //
 	Children []struct {
 		SpiI   hexBytes `json:"spi_i"`
@@ -71,16 +75,29 @@ func (l layout1) recorded(name string) recorded {
 		qmSecret: c.Secret, spiI: c.SpiI, spiR: c.SpiR,
 		keysToI: append(c.EncR2I, c.IntR2I...), keysToR: append(c.EncI2R, c.IntI2R...),
 	}
-	for i := range r.main {
+	r.mode, r.idI, r.idR = modeOf(l.Messages[0].Raw), l.IDi, l.IDr
+	phase1 := 6
+	if r.mode == ike.Aggressive {
+		phase1 = 3
+	}
+	for i := range phase1 {
 		r.main[i] = l.Messages[i].Raw
 	}
 	for i := range r.quick {
-		r.quick[i], r.qmPlain[i] = l.Messages[6+i].Raw, l.Messages[6+i].Plain
+		r.quick[i], r.qmPlain[i] = l.Messages[phase1+i].Raw, l.Messages[phase1+i].Plain
 	}
 	return r
 }
 
-// layout2 is that of main-*.json.
+// modeOf is the mode that a first message begins.
+func modeOf(data []byte) ike.Mode {
+	if exchange(data) == isakmp.AggressiveMode {
+		return ike.Aggressive
+	}
+	return ike.Main
+}
+
+// layout2 is that of main-*.json and aggr-*.json.
 type layout2 struct {
 	Case        string
 	PSK         string
@@ -93,6 +110,8 @@ type layout2 struct {
 	Gxy         hexBytes   `json:"g_xy"`
 	Ni, Nr      hexBytes
 	Offer       hexBytes   `json:"sai_b"`
+	IDi         hexBytes   `json:"idii_b"`
+	IDr         hexBytes   `json:"idir_b"`
 	QMPlain     []hexBytes `json:"qm_plain"`
 	QMSecret    hexBytes   `json:"qm_gxy"`
 	SpiI        hexBytes   `json:"spi_i"`
@@ -102,7 +121,7 @@ type layout2 struct {
 }
 
 func (l layout2) recorded() recorded {
-	words := strings.TrimSuffix(strings.TrimPrefix(l.Case, "main-"), "-pfs")
+	_, words, _ := strings.Cut(l.Case, "-") // what else it says is no algorithm
 	r := recorded{
 		name: l.Case, psk: l.PSK, ike: parseProposal(words), esp: parseProposal(words),
 		ckyI: l.CkyI, ckyR: l.CkyR, gxi: l.KEi, gxr: l.KEr, gxy: l.Gxy, ni: l.Ni, nr: l.Nr, offer: l.Offer,
@@ -111,11 +130,19 @@ func (l layout2) recorded() recorded {
 	if len(l.QMSecret) == 0 {
 		r.esp.Group = 0
 	}
-	for i := range 3 {
-		r.main[2*i], r.main[2*i+1] = unmarked(l.ToResponder[i]), unmarked(l.ToInitiator[i])
-		r.qmPlain[i] = l.QMPlain[i]
+	r.mode, r.idI, r.idR = modeOf(l.ToResponder[0]), l.IDi, l.IDr
+	asked, answered := 3, 3 // messages of phase 1
+	if r.mode == ike.Aggressive {
+		asked, answered = 2, 1
 	}
-	r.quick = [3]hexBytes{unmarked(l.ToResponder[3]), unmarked(l.ToInitiator[3]), unmarked(l.ToResponder[4])}
+	for i := range asked {
+		r.main[2*i] = unmarked(l.ToResponder[i])
+	}
+	for i := range answered {
+		r.main[2*i+1] = unmarked(l.ToInitiator[i])
+	}
+	copy(r.qmPlain[:], l.QMPlain)
+	r.quick = [3]hexBytes{unmarked(l.ToResponder[asked]), unmarked(l.ToInitiator[answered]), unmarked(l.ToResponder[asked+1])}
 	return r
 }
 
@@ -149,14 +176,17 @@ func parseProposal(text string) ike.Proposal {
 			p.Group = 5
 		case "modp2048":
 			p.Group = 14
+		case "modp2048s256":
+			p.Group = 24
 		}
 	}
 	return p
 }
 
-func conversations(t *testing.T) []recorded {
+// conversations are those of a mode.
+func conversations(t *testing.T, mode ike.Mode) []recorded {
 	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 7 {
 		t.Fatalf("%d recorded conversations, %v", len(files), err)
 	}
 	var list []recorded
@@ -166,7 +196,7 @@ func conversations(t *testing.T) []recorded {
 			t.Fatal(err)
 		}
 		var r recorded
-		if strings.HasPrefix(filepath.Base(file), "mm-") {
+		if name := filepath.Base(file); strings.HasPrefix(name, "mm-") || strings.HasPrefix(name, "ag-") {
 			var l layout1
 			err = json.Unmarshal(b, &l)
 			r = l.recorded(filepath.Base(file))
@@ -179,16 +209,34 @@ func conversations(t *testing.T) []recorded {
 			t.Fatalf("%s: %v", file, err)
 		}
 		r.initiator, r.responder = netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("10.9.0.2")
-		list = append(list, r)
+		if r.mode == mode {
+			list = append(list, r)
+		}
 	}
 	return list
+}
+
+// identities are those of the initiator and the responder.
+func (r recorded) identities(t *testing.T) (i, o ike.ID) {
+	if r.mode == ike.Main {
+		return ike.AddressID(r.initiator), ike.AddressID(r.responder)
+	}
+	i, err := readIdentity(r.idI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err = readIdentity(r.idR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i, o
 }
 
 // peer is the configuration that the recorded end had.
 func (r recorded) peer(local, remote netip.Addr, sel xfrm.Selector) ike.Peer {
 	return ike.Peer{
 		Name: "recorded", Local: local, Remote: remote, LocalID: ike.AddressID(local), RemoteID: ike.AddressID(remote),
-		Keys: []xfrm.Secret{xfrm.NewSecret([]byte(r.psk))}, Mode: ike.Main, Proposals: []ike.Proposal{r.ike},
+		Keys: []xfrm.Secret{xfrm.NewSecret([]byte(r.psk))}, Mode: r.mode, Proposals: []ike.Proposal{r.ike},
 		Lifetime: ike.Lifetime{Time: 48 * time.Hour}, IfID: xfrm.Ours | 1,
 		Children: []ike.Child{{Sel: sel, ReqID: 1, Proposals: []ike.Proposal{r.esp}, Lifetime: ike.Lifetime{Time: 48 * time.Hour}}},
 	}

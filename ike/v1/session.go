@@ -1,8 +1,8 @@
-// Package v1 is IKEv1 (RFC 2408, 2409, 2407): main mode with pre-shared keys,
-// quick mode, informational exchanges and NAT traversal (RFC 3947), behind the
-// ike.Session interface. A session is one ISAKMP SA. It knows no socket, no
-// clock, no data plane and no other session: whether it is wanted, and what
-// becomes of the SAs that it made, is the tunnel's business.
+// Package v1 is IKEv1 (RFC 2408, 2409, 2407): main mode and aggressive mode with
+// pre-shared keys, quick mode, informational exchanges and NAT traversal (RFC
+// 3947), behind the ike.Session interface. A session is one ISAKMP SA. It knows no
+// socket, no clock, no data plane and no other session: whether it is wanted, and
+// what becomes of the SAs that it made, is the tunnel's business.
 package v1
 
 import (
@@ -26,19 +26,20 @@ type Session struct {
 	peer       ike.Peer   // as responder: the zero value until authenticated
 	candidates []ike.Peer // as responder, until authenticated
 	initiator  bool
+	mode       ike.Mode    // as responder that of the first message
 	contact    func() bool // whether to send INITIAL-CONTACT
 
 	local, remote netip.AddrPort
 	cookies       ike.Cookies
 	state         state
 	progressed    bool
-	main          *mainMode // nil once it is over
-	flight        flight    // the last message of main mode that waits for an answer
-	replies       replies   // to main mode's messages
-	deadline      time.Time // of main mode as responder
+	main          *keyExchange // nil once it is over
+	flight        flight       // the last message of phase 1 that waits for an answer
+	replies       replies      // to the messages of phase 1
+	deadline      time.Time    // of phase 1 as responder
 
 	secrets secrets
-	iv      []byte // main mode's; once established, the base of phase 2's
+	iv      []byte // phase 1's; once established, the base of phase 2's
 	ext     extensions
 	nat     nat
 	parts   parts // of a message in fragments
@@ -65,25 +66,27 @@ var _ ike.Session = (*Session)(nil)
 
 func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 	return &Session{
-		env: env, local: local, remote: remote, main: new(mainMode),
+		env: env, local: local, remote: remote, main: new(keyExchange),
 		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
 		used: usedIDs{most: quicksRemembered}, informed: usedIDs{most: informedRemembered},
 	}
 }
 
-// NewInitiator makes a session that begins main mode with p at its first Step,
-// which must be a Negotiate or, for phase 1 alone, a Begin. In message 5 it tells the peer that we hold nothing
-// else of it (INITIAL-CONTACT, RFC 2407 §4.6.3.3), if contact says so by then.
+// NewInitiator makes a session that begins phase 1 with p, in p's mode, at its
+// first Step, which must be a Negotiate or, for phase 1 alone, a Begin. With its
+// identity it tells the peer that we hold nothing else of it (INITIAL-CONTACT, RFC
+// 2407 §4.6.3.3), if contact says so by then: in message 5 of main mode, message 3
+// of aggressive mode.
 func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) *Session {
 	s := newSession(env, local, remote)
-	s.peer, s.initiator, s.contact = p, true, contact
+	s.peer, s.mode, s.initiator, s.contact = p, p.Mode, true, contact
 	s.cookies.Initiator = s.newCookie()
 	return s
 }
 
-// NewResponder makes a session that answers main mode for one of the
-// candidates, the peers whose addresses match the first message's. Its first
-// Step must be that message; a session that refuses it ends in the same Step.
+// NewResponder makes a session that answers phase 1 for one of the candidates,
+// the peers whose addresses match the first message's. Its first Step must be
+// that message; a session that refuses it ends in the same Step.
 func NewResponder(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) *Session {
 	s := newSession(env, local, remote)
 	s.candidates, s.state = candidates, wantOffer
@@ -198,7 +201,7 @@ func (s *Session) tick() {
 		s.down(s.noAnswer())
 		return
 	case s.due(s.flight.wake):
-		if !s.resend(&s.flight, s.remote) {
+		if !s.resend(&s.flight, s.remote) && s.state != established {
 			s.down(s.noAnswer())
 			return
 		}

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"crypto/subtle"
 	"fmt"
 
 	"github.com/twinspan/twinspan/ike"
@@ -17,7 +18,7 @@ const (
 	maxNonce  = 256
 )
 
-// keyPayloads are those of messages 3 and 4.
+// keyPayloads are those of messages 3 and 4 of main mode.
 func (s *Session) keyPayloads(public, nonce []byte) []isakmp.Payload {
 	chain := []isakmp.Payload{{Type: isakmp.KE, Body: public}, {Type: isakmp.Nonce, Body: nonce}}
 	if s.ext.natt != natNone {
@@ -26,25 +27,30 @@ func (s *Session) keyPayloads(public, nonce []byte) []isakmp.Payload {
 	return chain
 }
 
-// key is what messages 3 and 4 carry.
+// key is a public value and the nonce beside it.
 type key struct {
 	public, nonce []byte
 	chain         []isakmp.Payload
 }
 
-// readKey reads and checks a message 3 or 4.
+// readKey reads and checks a message 3 or 4 of main mode.
 func (s *Session) readKey(m message) (key, *refusal) {
 	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
 	if err != nil {
 		return key{}, malformed(err.Error())
 	}
+	return findKey(chain, s.main.choice.proposal.Group)
+}
+
+// findKey copies the public value of a group, and the nonce, out of a message.
+func findKey(chain []isakmp.Payload, g ike.Group) (key, *refusal) {
 	k := key{chain: chain}
 	k.public, _ = isakmp.Find(chain, isakmp.KE)
 	k.nonce, _ = isakmp.Find(chain, isakmp.Nonce)
 	if len(k.nonce) < minNonce || len(k.nonce) > maxNonce {
 		return key{}, malformed("the nonce must have 8 to 256 bytes")
 	}
-	if no := checkPublicSize(s.main.choice.proposal.Group, k.public); no != nil {
+	if no := checkPublicSize(g, k.public); no != nil {
 		return key{}, no
 	}
 	k.public, k.nonce = append([]byte(nil), k.public...), append([]byte(nil), k.nonce...)
@@ -120,30 +126,34 @@ func (s *Session) took(result any) (computed, bool) {
 	return c, true
 }
 
-// makeSecrets expands the keys and main mode's first IV.
+// makeSecrets expands the keys and the first IV of phase 1.
 func (s *Session) makeSecrets(psk xfrm.Secret) bool {
 	sec, err := newSecrets(s.main.choice.proposal, psk, s.main, s.cookies)
 	if err != nil {
 		s.down(&ike.Fault{Cause: ike.CauseMalformed, Text: err.Error()})
 		return false
 	}
-	s.secrets, s.iv = sec, s.firstIV(sec)
+	s.secrets, s.iv = sec, s.main.firstIV(sec)
 	return true
 }
 
 // firstIV is the IV of the first encrypted message (RFC 2409 appendix B).
-func (s *Session) firstIV(sec secrets) []byte {
-	return crypt.Sum(sec.hash, s.main.gxi, s.main.gxr)[:sec.cbc.BlockSize()]
+func (p *keyExchange) firstIV(sec secrets) []byte {
+	return crypt.Sum(sec.hash, p.gxi, p.gxr)[:sec.cbc.BlockSize()]
 }
 
 // hashI is HASH_I, hashR is HASH_R (RFC 2409 §5): both cover SAi_b, the
 // initiator's offer, as it went over the wire.
-func (s *Session) hashI(sec secrets, id []byte) []byte {
-	return crypt.PRF(sec.hash, sec.keys.ID, s.main.gxi, s.main.gxr,
-		s.cookies.Initiator[:], s.cookies.Responder[:], s.main.offer, id)
+func (p *keyExchange) hashI(sec secrets, c ike.Cookies, id []byte) []byte {
+	return crypt.PRF(sec.hash, sec.keys.ID, p.gxi, p.gxr, c.Initiator[:], c.Responder[:], p.offer, id)
 }
 
-func (s *Session) hashR(sec secrets, id []byte) []byte {
-	return crypt.PRF(sec.hash, sec.keys.ID, s.main.gxr, s.main.gxi,
-		s.cookies.Responder[:], s.cookies.Initiator[:], s.main.offer, id)
+func (p *keyExchange) hashR(sec secrets, c ike.Cookies, id []byte) []byte {
+	return crypt.PRF(sec.hash, sec.keys.ID, p.gxr, p.gxi, c.Responder[:], c.Initiator[:], p.offer, id)
+}
+
+// hashFits checks the HASH payload of a message of phase 1.
+func hashFits(chain []isakmp.Payload, want []byte) bool {
+	theirs, ok := isakmp.Find(chain, isakmp.Hash)
+	return ok && subtle.ConstantTimeCompare(theirs, want) == 1
 }
