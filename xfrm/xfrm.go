@@ -210,7 +210,7 @@ type PolicyAction uint8
 
 // The actions of a Policy.
 const (
-	Protect PolicyAction = iota + 1 // send through ESP; without an SA raise Acquire and drop
+	Protect PolicyAction = iota + 1 // send through ESP; without an SA raise Acquire, and drop or hold until there is one
 	Block                           // drop
 )
 

@@ -50,24 +50,36 @@ func (b *Backend) PutSA(_ context.Context, sa xfrm.SA) error {
 	if err != nil {
 		return fmt.Errorf("SA %#08x: %w", sa.SPI, err)
 	}
+	p, err := b.put(sa, path)
+	if err != nil {
+		return fmt.Errorf("SA %#08x: %w", sa.SPI, err)
+	}
+	if sa.Dir == xfrm.Out {
+		b.release(p)
+	}
+	return nil
+}
+
+// put files an SA and returns its pair.
+func (b *Backend) put(sa xfrm.SA, path *path) (*pair, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return fmt.Errorf("SA %#08x: %w", sa.SPI, errClosed)
+		return nil, errClosed
 	}
 	if a := b.same(sa); a != nil {
 		b.update(a, sa, path)
-		return nil
+		return a.pair, nil
 	}
 	a, err := newAssoc(sa, path, b.ivs, b.now())
 	if err != nil {
-		return fmt.Errorf("SA %#08x: %w", sa.SPI, err)
+		return nil, err
 	}
 	if old := b.sas[sa.ID()]; old != nil {
 		b.remove(old)
 	}
 	b.insert(a)
-	return nil
+	return a.pair, nil
 }
 
 // same finds the SA that is put again: of the same name, or for sending of the

@@ -7,6 +7,10 @@
 // happens to a packet is decided by the policies of its device alone: what no
 // policy selects is dropped, and answered by an ICMP error.
 //
+// A packet that meets a Protect policy without an SA waits for one, a few of
+// each pair and for some seconds: the one that asks for a tunnel is the first
+// that goes through it.
+//
 // The outer header: DSCP and ECN are copied from the inner one (RFC 4301
 // §5.1.2.1, RFC 6040 normal mode); with UDP they are not, a Wire has no word
 // for them. DF is never set on plain ESP. An inner packet that does not fit the
@@ -39,8 +43,10 @@ type Backend struct {
 	sockets sockets
 	count   counters
 	inUDP   *queue
+	held    held
 
-	setting sync.Mutex // one SetLinks or SetPolicies at a time; before mu
+	setting   sync.Mutex // one SetLinks or SetPolicies at a time; before mu
+	releasing sync.Mutex // one release at a time, for their order; before mu
 
 	mu        sync.RWMutex // guards the following; before an assoc's lock
 	sas       map[xfrm.SAID]*assoc
@@ -76,6 +82,7 @@ type pair struct {
 	id       pairID
 	gate     *gate
 	current  atomic.Pointer[assoc] // the newest SA for sending, nil for none
+	holding  atomic.Bool           // packets wait for an SA, or are being sent that did; set under held.mu
 	asked    atomic.Int64          // when Acquire was raised last, in Unix nanoseconds; 0: the next packet asks
 	sending  []*assoc              // oldest first; guarded by Backend.mu
 	policies int                   // guarded by Backend.mu
@@ -107,6 +114,7 @@ func newBackend(w Wire) *Backend {
 	b := &Backend{
 		wire: w, now: time.Now, ivs: newIVSource(), inUDP: newQueue(),
 		sas: map[xfrm.SAID]*assoc{}, pairs: map[pairID]*pair{}, gates: map[uint32]*gate{},
+		held: held{pairs: map[*pair]*heldQueue{}},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	b.events.out = make(chan xfrm.Event, eventRoom)

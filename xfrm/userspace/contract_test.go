@@ -17,6 +17,7 @@ import (
 func TestContract(t *testing.T) {
 	xfrmtest.Contract(t, func(t *testing.T) xfrmtest.Subject {
 		s, _ := openPair(t)
+		s.HoldsFirst = true
 		return s
 	})
 }

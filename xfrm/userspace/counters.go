@@ -7,7 +7,7 @@ type Counters struct {
 	Malformed    uint64 // no whole IP packet where one should be
 	Unselected   uint64 // no policy wants it
 	Blocked      uint64 // a Block policy took it
-	NoSA         uint64 // its pair has no SA
+	NoSA         uint64 // its pair has no SA, and it was not held or held in vain
 	TooBig       uint64 // refused with "fragmentation needed" or "packet too big"
 	SendFailed   uint64 // the outer network refused it
 	DeviceFailed uint64 // the TUN device refused it, or there was none

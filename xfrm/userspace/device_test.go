@@ -322,7 +322,9 @@ func TestOnlyThePeerMoves(t *testing.T) {
 	}
 	forged := bytes.Clone(a.sent[2])
 	forged[40] ^= 1
-	from := func(port uint16, esp []byte) { b.arrive(arrival{esp: bytes.Clone(esp), src: outerA, dst: outerB, port: port}) }
+	from := func(port uint16, esp []byte) {
+		b.arrive(arrival{esp: bytes.Clone(esp), src: outerA, dst: outerB, port: port})
+	}
 	from(4500, a.sent[1])
 	from(666, forged)
 	from(666, a.sent[1]) // again

@@ -6,7 +6,8 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// lookAgain is how often the MTU of the ways to the peers is read.
+// lookAgain is how often the MTU of the ways to the peers is read, and what was
+// held in vain thrown away.
 const lookAgain = 10 * time.Second
 
 // schedule files an SA's next time limit. The caller holds mu.
@@ -30,6 +31,7 @@ func (b *Backend) keepTime() {
 		now := b.now()
 		if !now.Before(look) {
 			b.measurePaths()
+			b.count.noSA.Add(uint64(b.held.expire(now)))
 			look = now.Add(lookAgain)
 		}
 		timer.Reset(min(b.expireDue(now), look.Sub(now)))

@@ -16,6 +16,7 @@ import (
 type outbound struct {
 	*Backend
 	link       *link
+	releasing  bool     // sends what was held, and holds nothing
 	buffers    [][]byte // with room for an ESP packet around each inner one
 	sizes      []int
 	box4, box6 *outbox
@@ -46,7 +47,8 @@ const readFailures = 100
 
 // readLink seals what comes from a device until it is closed.
 func (b *Backend) readLink(l *link) {
-	o := b.newOutbound(l)
+	o := b.newOutbound(l, l.dev.BatchSize())
+	o.makeBuffers()
 	failures := 0
 	for {
 		n, err := l.dev.Read(o.buffers, o.sizes, headroom)
@@ -69,21 +71,28 @@ func (b *Backend) readLink(l *link) {
 	}
 }
 
-func (b *Backend) newOutbound(l *link) *outbound {
-	size := l.dev.BatchSize()
-	o := &outbound{Backend: b, link: l, buffers: make([][]byte, size), sizes: make([]int, size), box4: newOutbox(b.sockets.esp4, size)}
+// newOutbound makes one for size packets at a time, without buffers for them.
+func (b *Backend) newOutbound(l *link, size int) *outbound {
+	o := &outbound{Backend: b, link: l, sizes: make([]int, size), box4: newOutbox(b.sockets.esp4, size)}
 	o.boxUDP.wire = b.wire
 	if b.sockets.esp6 != nil {
 		o.box6 = newOutbox(b.sockets.esp6, size)
 	}
-	const room = headroom + packetMax + tailroom
-	all := make([]byte, (size+1)*room) // the pages that no packet reaches are never touched
-	for i := range o.buffers {
-		o.buffers[i], all = all[:room:room], all[room:]
-	}
-	o.spare = all
+	o.spare = make([]byte, packetRoom)
 	o.answer = make([]byte, tunHeader+answerMax)
 	return o
+}
+
+// packetRoom is what the largest packet takes.
+const packetRoom = headroom + packetMax + tailroom
+
+// makeBuffers makes what the device's packets are read into.
+func (o *outbound) makeBuffers() {
+	o.buffers = make([][]byte, len(o.sizes))
+	all := make([]byte, len(o.sizes)*packetRoom) // the pages that no packet reaches are never touched
+	for i := range o.buffers {
+		o.buffers[i], all = all[:packetRoom:packetRoom], all[packetRoom:]
+	}
 }
 
 // one decides about the inner packet of n bytes that lies behind the headroom.
@@ -109,10 +118,10 @@ func (o *outbound) one(buf []byte, n int, now time.Time) {
 // protect sends a packet through its pair's SA.
 func (o *outbound) protect(buf []byte, h inner, p *pair, now time.Time) {
 	a := p.current.Load()
-	if a == nil {
-		o.count.noSA.Add(1)
-		o.acquire(p, h, now)
-		return
+	if a == nil || p.holding.Load() {
+		if a = o.wait(p, buf[headroom:headroom+h.len], h, now); a == nil {
+			return
+		}
 	}
 	if most := a.fits(h); h.len > most {
 		o.tooBig(a, buf, h, most, now)

@@ -64,6 +64,9 @@ func (b *Backend) refer(want []xfrm.Policy) (map[*gate][]*rule, []*gate, error) 
 		if p.Action == xfrm.Protect {
 			pair := b.pairOf(p.ReqID, p.IfID)
 			pair.policies--
+			if pair.policies == 0 {
+				b.count.noSA.Add(uint64(b.held.drop(pair)))
+			}
 			b.forget(pair)
 		}
 	}

@@ -1,7 +1,9 @@
 package xfrmtest
 
 import (
+	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/xfrm"
@@ -19,11 +21,14 @@ func isAcquire(reqID uint32) func(xfrm.Event) bool {
 func (g *bench) acquire() {
 	p, other := g.protect(1, false), g.protect(2, true)
 	g.setPolicies(p, other)
-	first := g.packet(p.Sel, 7, 40)
-	_ = g.a.Send(first)
+	early := []Inner{g.packet(p.Sel, 7, 40)}
 	for range 30 {
-		_ = g.a.Send(g.packet(p.Sel, 8, 40))
+		early = append(early, g.packet(p.Sel, 8, 40))
 	}
+	for _, in := range early {
+		_ = g.a.Send(in)
+	}
+	first := early[0]
 	_ = g.a.Send(g.packet(other.Sel, 9, 40))
 	a := g.event(g.a, "acquire of the first pair", isAcquire(p.ReqID)).(xfrm.Acquire)
 	host := xfrm.Selector{Local: netip.PrefixFrom(first.Src.Addr(), 32), Remote: netip.PrefixFrom(first.Dst.Addr(), 32)}
@@ -38,7 +43,10 @@ func (g *bench) acquire() {
 		return isAcquire(other.ReqID)(e)
 	})
 	out, _ := g.connect(p, 0x1000, plain)
-	g.passes(g.a, g.b, g.packet(p.Sel, 7, 40)) // and none of the earlier ones: they were dropped
+	if g.subject.HoldsFirst {
+		g.wantHeld(early)
+	}
+	g.passes(g.a, g.b, g.packet(p.Sel, 7, 40)) // and none of the earlier ones any more: they were dropped
 	if ev := seen(g.a); len(ev) > 0 {
 		g.Errorf("events although the SA is there: %+v", ev)
 	}
@@ -46,6 +54,24 @@ func (g *bench) acquire() {
 	_ = g.a.Send(g.packet(p.Sel, 7, 40))
 	g.event(g.a, "acquire after the SA was dropped", isAcquire(p.ReqID))
 	g.nothingInClear()
+}
+
+// wantHeld wants the first of what was sent to come out at B, and some of the
+// rest, in their order.
+func (g *bench) wantHeld(early []Inner) {
+	g.Helper()
+	last := -1
+	for g.a.wait(20 * tick); len(g.b.Inbox) > 0 || last < 0; {
+		got, ok := g.next(g.b)
+		if !ok {
+			g.Fatal("no packet was held")
+		}
+		nth := slices.IndexFunc(early, func(p Inner) bool { return bytes.Equal(p.Payload, got.Payload) })
+		if nth != last+1 {
+			g.Errorf("packet %d came after packet %d", nth, last)
+		}
+		last = nth
+	}
 }
 
 func (g *bench) rekey() {

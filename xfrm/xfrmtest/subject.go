@@ -91,6 +91,10 @@ type Subject struct {
 	// plane and returns a check that they are all still there. Nil when the
 	// data plane cannot hold such things.
 	Foreign func(t testing.TB) (check func(t testing.TB))
+	// HoldsFirst says that packets which meet a Protect policy without an SA
+	// wait for one, the first of them at least, and are then sent in their
+	// order.
+	HoldsFirst bool
 }
 
 // The networks behind the sides. Everything in NetA and NetA6 is local to A,
