@@ -42,11 +42,7 @@ func (m *meeting) run(t *testing.T, s scenario) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begins, as := m.ours, s.tunnel
-	if s.theirs {
-		begins, as = m.theirs, s.mirror()
-	}
-	if err := begins.initiate(ctx, as); err != nil {
+	if err := m.comeUp(ctx, s); err != nil {
 		t.Error(err)
 	} else {
 		m.agree(ctx, t, s)
@@ -54,6 +50,26 @@ func (m *meeting) run(t *testing.T, s scenario) {
 		m.counted(ctx, t, s)
 	}
 	m.seen(t, s, capture)
+}
+
+// comeUp has the end that begins bring the tunnel up.
+func (m *meeting) comeUp(ctx context.Context, s scenario) error {
+	from, as, host := m.ours, s.tunnel, m.bed.VPC
+	if s.theirs {
+		from, as, host = m.theirs, s.mirror(), m.bed.IDC
+	}
+	if !s.demand {
+		return from.initiate(ctx, as)
+	}
+	vpc, idc := hostIn(m.bed.Sites.VPC, s.pairs[0].local), hostIn(m.bed.Sites.IDC, s.pairs[0].remote)
+	ping := netns.Ping{From: vpc, To: idc, Timeout: netns.Patience(200 * time.Millisecond)}
+	if s.theirs {
+		ping.From, ping.To = idc, vpc
+	}
+	return netns.Until(ctx, func() error {
+		_, err := host.Ping(ctx, ping)
+		return err
+	})
 }
 
 // agree compares what both ends say of the SAs.
@@ -158,8 +174,11 @@ func (m *meeting) seen(t *testing.T, s scenario, capture *netns.Capture) {
 	if want := 4 * pings * len(s.pairs); tally.Protected() < want && !t.Failed() {
 		t.Errorf("seen outside: %v; want at least %d of ESP", tally, want)
 	}
-	if kernelESP() && tally.ESPinUDP > 0 {
+	if !s.translated() && kernelESP() && tally.ESPinUDP > 0 {
 		t.Errorf("seen outside: %v; there is no translator, so ESP needs no UDP", tally)
+	}
+	if s.translated() && tally.ESP > 0 {
+		t.Errorf("seen outside: %v; a translator does not let ESP without UDP pass", tally)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestMistakesAreTold(t *testing.T) {
 	m := meet(t, netns.QuickStart(), startTwin, startSwan)
 	for _, theirs := range []bool{false, true} {
 		for _, wrong := range mistakes {
-			s := scenario{who(theirs) + "/" + wrong.name, theirs, between(m.bed.Sites)}
+			s := scenario{name: who(theirs) + "/" + wrong.name, theirs: theirs, tunnel: between(m.bed.Sites)}
 			s.key = s.name
 			t.Run(s.name, func(t *testing.T) { m.fails(t, s, wrong) })
 		}

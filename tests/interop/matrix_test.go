@@ -34,10 +34,10 @@ func shapes(base tunnel) []scenario {
 	var all []scenario
 	for _, theirs := range []bool{false, true} {
 		all = append(all,
-			scenario{who(theirs) + "/several pairs", theirs, base},
-			scenario{who(theirs) + "/Unicode key", theirs, key},
-			scenario{who(theirs) + "/both ends have names", theirs, names},
-			scenario{who(theirs) + "/one end has a name", theirs, address},
+			scenario{name: who(theirs) + "/several pairs", theirs: theirs, tunnel: base},
+			scenario{name: who(theirs) + "/Unicode key", theirs: theirs, tunnel: key},
+			scenario{name: who(theirs) + "/both ends have names", theirs: theirs, tunnel: names},
+			scenario{name: who(theirs) + "/one end has a name", theirs: theirs, tunnel: address},
 		)
 	}
 	return all

@@ -16,12 +16,17 @@ type pair struct{ local, remote netip.Prefix }
 
 func (p pair) String() string { return p.local.String() + " <-> " + p.remote.String() }
 
+// end is a gateway's address: its own, and the one that the other end sees,
+// which differ when there is a translator between them.
+type end struct{ own, seen netip.Addr }
+
 // tunnel is what one end must be told.
 type tunnel struct {
-	local, remote     netip.Addr
-	localID, remoteID string // a domain name, or "" for the address
+	local, remote     end
+	localID, remoteID string // a domain name, or "" for its own address
 	key               string
 	ike, esp          string // "aes256-sha1-group14"; the group of esp is that of PFS
+	start, otherStart string // who begins by itself: "passive", "active" or "flow_trigger"; "" is passive
 	pairs             []pair
 }
 
@@ -29,6 +34,7 @@ type tunnel struct {
 func (t tunnel) mirror() tunnel {
 	t.local, t.remote = t.remote, t.local
 	t.localID, t.remoteID = t.remoteID, t.localID
+	t.start, t.otherStart = t.otherStart, t.start
 	pairs := make([]pair, len(t.pairs))
 	for i, p := range t.pairs {
 		pairs[i] = pair{p.remote, p.local}
@@ -37,17 +43,21 @@ func (t tunnel) mirror() tunnel {
 	return t
 }
 
+// translated tells whether there is a translator between the ends.
+func (t tunnel) translated() bool { return t.local.own != t.local.seen || t.remote.own != t.remote.seen }
+
 // scenario is a tunnel, and which end begins.
 type scenario struct {
 	name   string
 	theirs bool // the customer gateway begins
+	demand bool // with a packet, not a command
 	tunnel
 }
 
 // between is the tunnel of a bed's gateways with all pairs of networks.
 func between(s netns.Sites) tunnel {
 	t := tunnel{
-		local: s.VPC.Public.Addr(), remote: s.IDC.Public.Addr(), key: "123456",
+		local: end{s.VPC.Own(), s.VPC.Public.Addr()}, remote: end{s.IDC.Own(), s.IDC.Public.Addr()}, key: "123456",
 		ike: "aes128-sha1-group14", esp: "aes128-sha1-group14",
 	}
 	for _, vpc := range s.VPC.Networks() {

@@ -107,11 +107,28 @@ func (s *swanSide) log() string { return s.charon.Log() }
 func (s *swanSide) close() error { return s.charon.Stop() }
 
 func (s *swanSide) load(ctx context.Context, t tunnel) error {
-	c := swan.Conn{Name: "t", Local: t.local, Remote: t.remote, LocalID: t.localID, RemoteID: t.remoteID, Key: t.key, IKE: t.ike}
+	c := swan.Conn{
+		Name: connName, Local: t.local.own, Remote: t.remote.seen, LocalID: identityOf(t.localID, t.local), RemoteID: identityOf(t.remoteID, t.remote),
+		Key: t.key, IKE: t.ike,
+	}
 	for i, p := range t.pairs {
-		c.Children = append(c.Children, swan.Child{Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp})
+		c.Children = append(c.Children, swan.Child{Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp, Start: swanStarts[t.start]})
 	}
 	return s.charon.Load(ctx, c)
+}
+
+// connName is what strongSwan calls its connection.
+const connName = "t"
+
+// swanStarts are our words for who begins in those of strongSwan.
+var swanStarts = map[string]string{"active": "start", "flow_trigger": "trap"}
+
+// identityOf is what an end calls itself.
+func identityOf(name string, e end) string {
+	if name == "" {
+		return e.own.String()
+	}
+	return name
 }
 
 func childName(i int) string { return fmt.Sprintf("c%d", i) }

@@ -50,7 +50,11 @@ func (s *twinSide) log() string { return s.daemon.Log() }
 func (s *twinSide) close() error { return s.daemon.Close() }
 
 func (s *twinSide) load(ctx context.Context, t tunnel) error {
-	if err := s.daemon.Configure(configuration(t, s.start)); err != nil {
+	start := s.start
+	if t.start != "" {
+		start = t.start
+	}
+	if err := s.daemon.Configure(configuration(t, start)); err != nil {
 		return err
 	}
 	_, err := s.daemon.Reload(ctx)
@@ -126,15 +130,15 @@ func configuration(t tunnel, start string) string {
 	for i, p := range local {
 		fmt.Fprintf(&b, "[vpc.V.subnet.S%d]\ncidr = %s\nroute_table = \"main\"\n", i, quoted(p.String()))
 	}
-	fmt.Fprintf(&b, "\n[vpn_gateway.G]\nvpc = \"V\"\npublic_ip = %s\nbandwidth_mbps = 100\n", quoted(t.local.String()))
-	fmt.Fprintf(&b, "\n[customer_gateway.C]\npublic_ip = %s\n", quoted(t.remote.String()))
+	fmt.Fprintf(&b, "\n[vpn_gateway.G]\nvpc = \"V\"\npublic_ip = %s\nbandwidth_mbps = 100\n", quoted(t.local.own.String()))
+	fmt.Fprintf(&b, "\n[customer_gateway.C]\npublic_ip = %s\n", quoted(t.remote.seen.String()))
 	fmt.Fprintf(&b, "\n[vpn_tunnel.%s]\nvpn_gateway = \"G\"\ncustomer_gateway = \"C\"\n", quoted(name))
 	fmt.Fprintf(&b, "pre_shared_key = %s\nnegotiation = %s\n", quoted(t.key), quoted(start))
 	for _, p := range local {
 		fmt.Fprintf(&b, "[[vpn_tunnel.%s.spd]]\nlocal = %s\npeer = %s\n", quoted(name), quoted(p.String()), list(peersOf(t.pairs, p)))
 	}
 	fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nencryption = %s\nintegrity = %s\ndh_group = %s\n%s%s", quoted(name),
-		quoted(cipherOf(t.ike)), quoted(hashOf(t.ike)), quoted(groupOf(t.ike)), identity("local", t.localID), identity("remote", t.remoteID))
+		quoted(cipherOf(t.ike)), quoted(hashOf(t.ike)), quoted(groupOf(t.ike)), identity("local", t.localID, t.local), identity("remote", t.remoteID, t.remote))
 	fmt.Fprintf(&b, "[vpn_tunnel.%s.ipsec]\nencryption = %s\nintegrity = %s\npfs = %s\n", quoted(name),
 		quoted(cipherOf(t.esp)), quoted(hashOf(t.esp)), quoted(groupOf(t.esp)))
 	b.WriteString("\n[route_table.main]\nvpc = \"V\"\n")
@@ -144,10 +148,14 @@ func configuration(t tunnel, start string) string {
 	return b.String()
 }
 
-// identity is the configuration's lines for a domain name, or none.
-func identity(whose, fqdn string) string {
-	if fqdn == "" {
+// identity is the configuration's lines for a domain name, or for the address
+// when a translator hides it, or none.
+func identity(whose, fqdn string, e end) string {
+	if fqdn == "" && e.own == e.seen {
 		return ""
+	}
+	if fqdn == "" {
+		return fmt.Sprintf("%s_identity = \"ADDRESS\"\n%s_address = %s\n", whose, whose, quoted(e.own.String()))
 	}
 	return fmt.Sprintf("%s_identity = \"FQDN\"\n%s_fqdn = %s\n", whose, whose, quoted(fqdn))
 }

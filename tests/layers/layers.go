@@ -48,14 +48,15 @@ var House = map[string]Row{
 	"cmd/twinspand": {Imports: []string{"daemon", "daemon/api", "daemon/config"}},
 	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/plan"}},
 
-	"tests/layers":  {},
-	"tests/vm":      {},
-	"tests/netns":   {},
-	"tests/swan":    {Imports: []string{"tests/netns"}},
-	"tests/twin":    {Imports: []string{"daemon/api", "tests/netns"}},
-	"tests/interop": {Tests: []string{"tests/netns", "tests/swan", "tests/twin", "daemon/api"}},
-	"tests/bench":   {},
-	"tests/demo":    {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
+	"tests/layers":    {},
+	"tests/vm":        {},
+	"tests/netns":     {},
+	"tests/swan":      {Imports: []string{"tests/netns"}},
+	"tests/libreswan": {Imports: []string{"tests/netns"}},
+	"tests/twin":      {Imports: []string{"daemon/api", "tests/netns"}},
+	"tests/interop":   {Tests: []string{"tests/netns", "tests/swan", "tests/libreswan", "tests/twin", "daemon/api"}},
+	"tests/bench":     {},
+	"tests/demo":      {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
 }
 
 // Nameless are the package names that say nothing of what is inside.

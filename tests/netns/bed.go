@@ -10,7 +10,16 @@ import (
 // Site is one side of a Bed.
 type Site struct {
 	Public netip.Prefix   // the gateway's address on the internet; the router takes the first of that network
+	Behind netip.Prefix   // the gateway's own address when a translator has the public one; else none
 	Hosts  []netip.Prefix // the host's addresses inside, one per network; the gateway takes the last of each
+}
+
+// Own is the address that the gateway itself has outside.
+func (s Site) Own() netip.Addr {
+	if s.Behind.IsValid() {
+		return s.Behind.Addr()
+	}
+	return s.Public.Addr()
 }
 
 // Networks are the site's networks inside.
@@ -46,10 +55,12 @@ func QuickStart() Sites {
 // Bed is a network of five namespaces in a row: a host in the VPC, its VPN
 // gateway, the internet, the customer gateway, and a host in the IDC. The
 // gateways send whatever they have no better route for to the internet, so what
-// they leak shows there; the internet has no route to the networks inside.
+// they leak shows there; the internet has no route to the networks inside. A
+// gateway that has no public address of its own has a translator before it.
 type Bed struct {
 	Sites                                 Sites
 	VPC, Gateway, Internet, Customer, IDC *Space
+	Translators                           []*Translator
 }
 
 // The names of the devices: the gateways have one to each side, the internet
@@ -93,25 +104,46 @@ func (b *Bed) build() error {
 
 // side wires a host to its gateway, and the gateway to the internet.
 func (b *Bed) side(site Site, host, gateway *Space, device string) error {
-	router := netip.PrefixFrom(firstOf(site.Public), site.Public.Bits())
 	err := Wire(End{host, Host, site.Hosts}, End{gateway, Inside, site.inside()})
 	if err != nil {
 		return err
 	}
-	err = Wire(End{gateway, Outside, []netip.Prefix{site.Public}}, End{b.Internet, device, []netip.Prefix{router}})
+	if err := host.DefaultRoute(site.inside()[0].Addr()); err != nil {
+		return err
+	}
+	if !site.Behind.IsValid() {
+		return uplink(gateway, site.Public, b.Internet, device)
+	}
+	translator, err := newTranslator(gateway.Name)
 	if err != nil {
 		return err
 	}
-	if err := gateway.DefaultRoute(router.Addr()); err != nil {
+	b.Translators = append(b.Translators, translator)
+	if err := uplink(gateway, site.Behind, translator.Space, Inside); err != nil {
 		return err
 	}
-	return host.DefaultRoute(site.inside()[0].Addr())
+	return uplink(translator.Space, site.Public, b.Internet, device)
+}
+
+// uplink wires a gateway to the router that it sends everything to, which takes
+// the first address of the network between them.
+func uplink(gateway *Space, address netip.Prefix, router *Space, device string) error {
+	first := netip.PrefixFrom(firstOf(address), address.Bits())
+	err := Wire(End{gateway, Outside, []netip.Prefix{address}}, End{router, device, []netip.Prefix{first}})
+	if err != nil {
+		return err
+	}
+	return gateway.DefaultRoute(first.Addr())
 }
 
 // Close takes the bed down. The error names what was left running in it.
 func (b *Bed) Close() error {
 	var err error
-	for _, s := range []*Space{b.VPC, b.Gateway, b.Internet, b.Customer, b.IDC} {
+	all := []*Space{b.VPC, b.Gateway, b.Internet, b.Customer, b.IDC}
+	for _, t := range b.Translators {
+		all = append(all, t.Space)
+	}
+	for _, s := range all {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twinspan/twinspan/tests/netns"
@@ -199,6 +200,22 @@ func (c *Charon) Initiate(ctx context.Context, child string) error {
 	return c.vici(context.WithoutCancel(ctx), "initiate", Section{{"child", child}, {"timeout", limit}}, "", nil)
 }
 
+// Rekey negotiates a child anew, and returns as soon as that has begun.
+func (c *Charon) Rekey(ctx context.Context, child string) error {
+	return c.vici(ctx, "rekey", Section{{"child", child}}, "", nil)
+}
+
+// Reauthenticate negotiates a connection's ISAKMP SA anew, and returns as soon
+// as that has begun. IKEv1 knows no other way to replace it.
+func (c *Charon) Reauthenticate(ctx context.Context, conn string) error {
+	return c.vici(ctx, "rekey", Section{{"ike", conn}, {"reauth", "yes"}}, "", nil)
+}
+
+// Close closes a child, telling the peer; the ISAKMP SA stays.
+func (c *Charon) Close(ctx context.Context, child string) error {
+	return c.vici(ctx, "terminate", Section{{"child", child}}, "", nil)
+}
+
 // Terminate closes all SAs, telling the peer, and waits until they are gone.
 func (c *Charon) Terminate(ctx context.Context) error {
 	sas, err := c.SAs(ctx)
@@ -231,6 +248,29 @@ func (c *Charon) Log() string {
 		return err.Error()
 	}
 	return string(log)
+}
+
+// Kill ends charon as a crash would.
+func (c *Charon) Kill() {
+	c.process.Kill()
+	c.process = nil
+}
+
+// Signal sends charon a signal: SIGSTOP freezes it, SIGCONT lets it go on.
+func (c *Charon) Signal(sig syscall.Signal) error { return c.process.Signal(sig) }
+
+// Restart starts charon again after it has ended, as after a boot: it has no
+// connections, and the kernel no SAs and policies.
+func (c *Charon) Restart(ctx context.Context) error {
+	for _, what := range []string{"state", "policy"} {
+		if _, err := c.space.Run(ctx, "ip", "xfrm", what, "flush"); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(c.path("vici")); err != nil {
+		return err
+	}
+	return c.start(ctx)
 }
 
 // Stop ends charon, which tells its peers, and removes its files.

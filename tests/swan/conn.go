@@ -16,6 +16,7 @@ type Conn struct {
 	Encap             bool   // ESP in UDP even where there is no translator
 	IKE               string // proposal, in the notation of Words
 	Lifetime          int    // of the IKE SA in seconds, 0 for charon's own
+	DPD               int    // seconds of silence after which charon asks, 0 for never
 	Children          []Child
 }
 
@@ -62,6 +63,9 @@ func (c Conn) section() Section {
 	}
 	if c.Lifetime != 0 {
 		s = append(s, Entry{"reauth_time", "0"}, Entry{"rekey_time", strconv.Itoa(c.Lifetime)})
+	}
+	if c.DPD != 0 {
+		s = append(s, Entry{"dpd_delay", strconv.Itoa(c.DPD)})
 	}
 	var children Section
 	for _, child := range c.Children {
