@@ -198,7 +198,7 @@ type Peer struct {
 	Local, Remote     netip.Addr    // Remote is invalid while it is not known
 	Host              string        // the peer's name in the DNS, or ""
 	LocalID, RemoteID ID            // a zero RemoteID is the address that the peer has
-	Keys              []xfrm.Secret // pre-shared, newest first: we begin with the first, and who begins may use any
+	Keys              []xfrm.Secret // pre-shared, at least one, newest first: we begin with the first, and who begins may use any
 	Mode              Mode
 	Start             Start
 	NATT              NATT

@@ -32,6 +32,7 @@ type fake struct {
 	t          *testing.T
 	env        *ike.Env
 	peer       string
+	keys       []xfrm.Secret // the first is the one that we begin with
 	candidates []ike.Peer
 	cookies    ike.Cookies
 	contact    func() bool
@@ -86,7 +87,7 @@ func newBench(t *testing.T, o Options) *bench {
 	o.Rand = dice{rand.NewChaCha8([32]byte{1})}
 	b := &bench{Engine: New(o), t: t, now: begun}
 	b.newInitiator = func(env *ike.Env, p ike.Peer, _, _ netip.AddrPort, contact func() bool) carrier {
-		f := &fake{t: t, env: env, peer: p.Name, contact: contact}
+		f := &fake{t: t, env: env, peer: p.Name, keys: p.Keys, contact: contact}
 		binary.BigEndian.PutUint64(f.cookies.Initiator[:], 0xa000+uint64(len(b.fakes)))
 		b.fakes = append(b.fakes, f)
 		return f

@@ -104,6 +104,10 @@ func word(a Action) string {
 		return fmt.Sprintf("remove out %x", a.SPI)
 	case Disconnect:
 		return "disconnect"
+	case Renew:
+		return "renew"
+	case Follow:
+		return fmt.Sprintf("follow %x", a.SPI)
 	case Report:
 		if a.Kind == ike.ChildDown {
 			return fmt.Sprintf("child %x down: %v", a.Child.SPIIn, a.Fault.Cause)
