@@ -29,6 +29,7 @@ type Options struct {
 	Rand              io.Reader // chance, required; never fails
 	HalfOpen          int       // sessions that we answer and that are not authenticated yet; 4096
 	HalfOpenPerSource int       // from how many on one remote address with one of ours gives up its own when there are too many; 64
+	Unproven          int       // what is computed at the same time for first messages of aggressive mode, whose addresses may be forged; 256
 	Starting          int       // sessions that we begin at the same time; 256
 }
 
@@ -36,6 +37,7 @@ type Options struct {
 const (
 	defaultHalfOpen          = 4096
 	defaultHalfOpenPerSource = 64
+	defaultUnproven          = 256
 	defaultStarting          = 256
 )
 
@@ -54,6 +56,7 @@ type Engine struct {
 	byCookie map[ownCookie]*session
 	byFirst  map[firstMessage]*session
 	jobs     map[uint64]*session
+	unproven unproven
 	lastJob  uint64
 
 	sas    map[uint32]*standing // by SPI
@@ -93,6 +96,7 @@ func New(o Options) *Engine {
 		byCookie: map[ownCookie]*session{},
 		byFirst:  map[firstMessage]*session{},
 		jobs:     map[uint64]*session{},
+		unproven: unproven{most: orDefault(o.Unproven, defaultUnproven), jobs: map[uint64]addrs{}},
 		sas:      map[uint32]*standing{},
 		spoken:   map[uint32]*session{},
 		half:     newHalfOpen(orDefault(o.HalfOpen, defaultHalfOpen), orDefault(o.HalfOpenPerSource, defaultHalfOpenPerSource)),
@@ -172,6 +176,7 @@ func (e *Engine) tick() {
 }
 
 func (e *Engine) computed(in ike.Computed) {
+	e.unproven.done(in.ID)
 	s := e.jobs[in.ID]
 	if s == nil {
 		return

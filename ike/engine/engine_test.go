@@ -317,6 +317,21 @@ func TestPeerThatBeganAnew(t *testing.T) {
 	}
 }
 
+// Who says that it holds nothing else does not mean what came up since it began.
+func TestPeerThatBeganAtTheSameTime(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	b.first(7, there)
+	b.now = b.now.Add(time.Millisecond)
+	b.first(8, there)
+	b.upNow(b.fakes[1], "a")
+	b.upNow(b.fakes[0], "a")
+	b.say(b.fakes[0], ike.Report{Kind: ike.PeerRestarted})
+	if n := b.Counters().Sessions; n != 2 {
+		t.Errorf("%d sessions are kept", n)
+	}
+}
+
 func TestComputedFindsItsSessionOnce(t *testing.T) {
 	b := newBench(t, Options{})
 	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})

@@ -139,7 +139,7 @@ func (b *bench) session(f *fake) *session {
 func (b *bench) upNow(f *fake, peer string) {
 	b.t.Helper()
 	f.peer, f.up, f.progressed = peer, true, true
-	b.say(f, ike.Report{Kind: ike.SessionUp, Session: &ike.SessionStatus{Cookies: f.cookies}})
+	b.say(f, ike.Report{Kind: ike.SessionUp, Session: &ike.SessionStatus{Cookies: f.cookies, Established: b.now}})
 }
 
 // first gives the engine a first message with a cookie of its own.

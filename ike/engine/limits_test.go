@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/isakmp"
 )
 
 // host is the n-th of many peers' addresses.
@@ -64,6 +65,46 @@ func TestHalfOpenOfAll(t *testing.T) {
 	}
 	if got := b.fakes[0].last(); got == "CloseSession" {
 		t.Error("the one whose source is real was dropped")
+	}
+}
+
+// First messages of aggressive mode from one source do not make us compute without
+// end, nor keep others out; main mode is not touched.
+func TestComputationsForAddressesThatMayBeForged(t *testing.T) {
+	b := newBench(t, Options{Unproven: 8})
+	b.tell(ike.Configure{Peers: many(100, passive)})
+	var jobs []uint64
+	ask := func(cookie uint64, from netip.Addr) {
+		before := len(b.fakes)
+		b.tell(packet(cookie, 0, isakmp.AggressiveMode, from))
+		for _, f := range b.fakes[before:] {
+			jobs = append(jobs, f.env.ID())
+			b.say(f, ike.Compute{ID: jobs[len(jobs)-1], Do: func() any { return nil }})
+		}
+	}
+	want := func(n int) {
+		t.Helper()
+		if len(jobs) != n {
+			t.Errorf("%d computations instead of %d", len(jobs), n)
+		}
+	}
+	for i := range uint64(50) {
+		ask(1+i, host(0))
+	}
+	want(8)
+	for i := range 50 {
+		ask(100+uint64(i), host(1+i))
+	}
+	want(16)
+	b.first(200, host(0))
+	if n := len(b.fakes); n != 17 {
+		t.Errorf("%d sessions", n)
+	}
+	b.tell(ike.Computed{ID: jobs[0]})
+	ask(300, host(99))
+	want(17)
+	if c := b.Counters(); c.HalfOpenDropped != 42+42 {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -117,6 +117,8 @@ func (e *Engine) firstMessage(p ike.Packet, h isakmp.Header) {
 		e.stranger(p)
 	case len(candidates) == 0:
 		e.count.Disabled++
+	case h.Exchange == isakmp.AggressiveMode && e.unproven.full(addrsOf(p.Local, p.Remote)):
+		e.count.HalfOpenDropped++
 	default:
 		e.answer(candidates, first, p)
 	}
@@ -128,6 +130,7 @@ func (e *Engine) answer(candidates []ike.Peer, first firstMessage, p ike.Packet)
 		carrier: e.newResponder(&e.env, candidates, p.Local, p.Remote),
 		addrs:   addrsOf(p.Local, p.Remote),
 		first:   first,
+		begun:   e.now,
 	}
 	e.drive(s, p)
 	if s.dead {

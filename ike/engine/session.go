@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/tunnel"
@@ -21,6 +22,7 @@ type session struct {
 	spis    []uint32 // handed out and not installed yet
 	status  *ike.SessionStatus
 	place   halfPlace
+	begun   time.Time
 	renewal bool // it is to replace another one
 	dead    bool
 }
@@ -42,6 +44,7 @@ func (e *Engine) begin(m *member) *session {
 		carrier: e.newInitiator(&e.env, p, local, remote, func() bool { return !m.near.held(m) }),
 		addrs:   addrsOf(local, remote),
 		member:  m,
+		begun:   e.now,
 	}
 	s.cookie = ownCookie{s.carrier.Cookies().Initiator, true}
 	e.byCookie[s.cookie] = s
@@ -86,6 +89,7 @@ func (e *Engine) pass(s *session, a ike.Action, ends bool) {
 		e.removed(a.SPI, a.Dst)
 	case ike.Compute:
 		e.jobs[a.ID] = s
+		e.unproven.add(a.ID, s)
 	case ike.Report:
 		e.heard(s, a, ends)
 		return
@@ -194,13 +198,16 @@ func (e *Engine) crowded(m *member) {
 }
 
 // peerRestarted ends the tunnel's other established sessions, which the peer
-// does not know any more, and puts its children in doubt.
+// does not know any more, and puts its children in doubt. Those that came up
+// since this one was begun the peer knows: when both ends begin at once in
+// aggressive mode, each says in its last message that it holds nothing else, and
+// means the time before.
 func (e *Engine) peerRestarted(s *session) {
 	if s.dead || s.member == nil {
 		return
 	}
 	for _, other := range slices.Clone(s.member.sessions) {
-		if other != s && other.established() {
+		if other != s && other.established() && !other.status.Established.After(s.begun) {
 			e.discard(other, &ike.Fault{Cause: ike.CauseDeleted, Text: "the peer began anew"})
 		}
 	}

@@ -17,7 +17,7 @@ type Counters struct {
 	UnknownCookie   uint64 // dropped: no session has these cookies
 	WrongAddress    uint64 // dropped: the session of these cookies has other addresses
 	RefusedFirst    uint64 // first messages that a tunnel refused
-	HalfOpenDropped uint64 // sessions that went because a bound was reached
+	HalfOpenDropped uint64 // sessions that went, or were not made, because a bound was reached
 
 	Tunnels  uint64
 	Sessions uint64 // half open, in negotiation and established

@@ -179,6 +179,8 @@ func (s *story) set(p *ike.Peer, settings []string) {
 		switch key {
 		case "start":
 			p.Start = map[string]ike.Start{"active": ike.Active, "passive": ike.Passive, "flow_trigger": ike.FlowTrigger}[value]
+		case "mode":
+			p.Mode = map[string]ike.Mode{"main": ike.Main, "aggressive": ike.Aggressive}[value]
 		case "psk":
 			p.Keys = []xfrm.Secret{xfrm.NewSecret([]byte(value))}
 		case "id":
@@ -236,7 +238,7 @@ func (s *story) state(word string) ike.State {
 }
 
 func (s *story) cause(word string) ike.Cause {
-	for c := ike.CauseTimeout; c <= ike.CauseLimit; c++ {
+	for c := ike.CauseTimeout; c <= ike.CauseSilent; c++ {
 		if c.String() == word {
 			return c
 		}
