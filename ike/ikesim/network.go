@@ -56,6 +56,18 @@ func Twice(after time.Duration) Rule {
 	return func(d Datagram) []Arrival { return []Arrival{{Latency, d.Data}, {Latency + after, d.Data}} }
 }
 
+// Narrow drops the datagrams that make packets of more than so many bytes, as
+// networks do that lose the fragments of IP.
+func Narrow(mtu int) Rule {
+	const around = 20 + 8 + 4 // IPv4, UDP and the non-ESP marker
+	return func(d Datagram) []Arrival {
+		if len(d.Data)+around > mtu {
+			return nil
+		}
+		return Deliver(d)
+	}
+}
+
 // Delay holds the datagrams with these numbers back.
 func Delay(by time.Duration, numbers ...int) Rule {
 	return func(d Datagram) []Arrival {
@@ -131,19 +143,35 @@ func (w *World) send(from *Host, s ike.Send, step string) {
 	}
 }
 
-// translated is how far a translator moves ports.
-const translated = 20000
+// translated is how far a translator moves ports, and each time that it begins
+// anew how much farther.
+const (
+	translated      = 20000
+	translatedAgain = 5000
+)
+
+// translator is one before a host.
+type translator struct {
+	private, public netip.Addr
+	shift           uint16 // of ports
+}
 
 // Translate puts a translator before a host: it is seen from outside at the
-// public address, and by other ports. The data planes do not know of it.
-func (w *World) Translate(private, public netip.Addr) {
-	w.public[private], w.private[public] = public, private
+// public address, and by other ports. The data planes do not know of it. rebind
+// makes it begin anew, with another public address or the same: it gives other
+// ports, and what is sent to those of before finds nobody.
+func (w *World) Translate(private, public netip.Addr) (rebind func(public netip.Addr)) {
+	n := &translator{private, public, translated}
+	w.translators = append(w.translators, n)
+	return func(public netip.Addr) { n.public, n.shift = public, n.shift+translatedAgain }
 }
 
 // outward is what a source address looks like from outside.
 func (w *World) outward(a netip.AddrPort) netip.AddrPort {
-	if public, ok := w.public[a.Addr()]; ok {
-		return netip.AddrPortFrom(public, a.Port()+translated)
+	for _, n := range w.translators {
+		if n.private == a.Addr() {
+			return netip.AddrPortFrom(n.public, a.Port()+n.shift)
+		}
 	}
 	return a
 }
@@ -151,8 +179,10 @@ func (w *World) outward(a netip.AddrPort) netip.AddrPort {
 // inward is where a destination is. What is sent to a public address and to none
 // of the ports that its translator gave out finds nobody.
 func (w *World) inward(a netip.AddrPort) netip.AddrPort {
-	if private, ok := w.private[a.Addr()]; ok && a.Port() > translated {
-		return netip.AddrPortFrom(private, a.Port()-translated)
+	for _, n := range w.translators {
+		if n.public == a.Addr() && a.Port() > n.shift {
+			return netip.AddrPortFrom(n.private, a.Port()-n.shift)
+		}
 	}
 	return a
 }

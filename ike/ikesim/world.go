@@ -38,12 +38,11 @@ type World struct {
 	plane time.Time // when the data planes looked at their limits last
 	// counted is when the engines last heard what the data planes carry;
 	// busyPlanes tells that they have carried something since.
-	counted    time.Time
-	busyPlanes bool
-	hosts      []*Host
-	route      map[netip.Addr]*Host
-	// Of translators: from private addresses to public ones, and back.
-	public, private map[netip.Addr]netip.Addr
+	counted     time.Time
+	busyPlanes  bool
+	hosts       []*Host
+	route       map[netip.Addr]*Host
+	translators []*translator
 
 	todo  events
 	count int // of datagrams
@@ -66,7 +65,6 @@ func New(t testing.TB, seed string) *World {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &World{
 		t: t, seed: seed, start: start, now: start, route: map[netip.Addr]*Host{},
-		public: map[netip.Addr]netip.Addr{}, private: map[netip.Addr]netip.Addr{},
 	}
 }
 

@@ -18,6 +18,7 @@ type dpd struct {
 	again time.Time // when the next one is due
 
 	number uint32 // of our last question, 0 before the first
+	sent   uint32 // how many we have asked
 	open   uint32 // how many of the last questions have no answer yet
 	theirs uint32 // the number of the peer's newest question
 	heard  bool   // it has asked one
@@ -84,6 +85,7 @@ func (s *Session) askPeer() {
 		s.dpd.number = binary.BigEndian.Uint32(s.random(make([]byte, 4))) >> 1
 	}
 	s.dpd.number++
+	s.dpd.sent++
 	s.dpd.open++
 	s.dpd.again = s.now.Add(min(max(s.peer.DPD.Timeout/8, shortestPause), longestPause))
 	s.sayDPD(isakmp.RUThere, s.dpd.number)
@@ -114,9 +116,10 @@ func (s *Session) takeDPD(m message, n isakmp.Notification) {
 }
 
 // asksNow tells whether a question of the peer's is fresh. Its newest one may come
-// again: some resend the same number in another exchange.
+// again: some resend the same number in another exchange. One of our own, that
+// somebody sends back to us, is as authentic as the peer's.
 func (d *dpd) asksNow(number uint32) bool {
-	if d.heard && int32(number-d.theirs) < 0 {
+	if d.heard && int32(number-d.theirs) < 0 || d.number-number < d.sent {
 		return false
 	}
 	d.theirs, d.heard = number, true

@@ -52,7 +52,7 @@ func (s *Session) datagrams(data []byte) [][]byte {
 	for part := range slices.Chunk(data, fragmentRoom) {
 		f.Number, f.Data = f.Number+1, part
 		f.Last = int(f.Number)*fragmentRoom >= len(data)
-		all = append(all, clearMessage(s.header(isakmp.MainMode, 0), []isakmp.Payload{
+		all = append(all, clearMessage(s.header(exchangeOf(s.mode), 0), []isakmp.Payload{
 			{Type: isakmp.FragmentPayload, Body: f.Append(nil)},
 		}))
 	}

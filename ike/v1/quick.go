@@ -49,6 +49,7 @@ type quick struct {
 	spiIn, spiOut uint32
 	ids           []isakmp.Payload // as responder: the peer's, echoed
 	installed     bool             // the inbound SA was asked for
+	from          netip.AddrPort   // the peer's address in it
 }
 
 func (q *quick) wake() time.Time { return earliest(q.flight.wake, q.ends) }

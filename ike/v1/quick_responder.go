@@ -158,7 +158,7 @@ func (s *Session) sendQM2(q *quick) {
 	if !ok {
 		return
 	}
-	q.installed = true
+	q.installed, q.from = true, s.remote
 	s.do(ike.Install{SA: in})
 	chain := q.payloads(q.choice.answer(spiBytes(q.spiIn)).Append(nil), q.nr)
 	chain = append(chain, q.ids...)
@@ -197,10 +197,15 @@ func (s *Session) takeQM3(q *quick, m message) {
 	s.installOut(q)
 }
 
+// installOut ends the peer's quick mode. When the peer has moved since it was
+// answered, the inbound SA is made again: it has carried next to nothing.
 func (s *Session) installOut(q *quick) {
-	_, out, ok := s.sas(q)
+	in, out, ok := s.sas(q)
 	if !ok {
 		return
+	}
+	if q.from != s.remote {
+		s.do(ike.Install{SA: in})
 	}
 	s.do(ike.Install{SA: out})
 	s.finish(q)

@@ -24,7 +24,7 @@ type Conn struct {
 type Child struct {
 	Name          string
 	Local, Remote netip.Prefix
-	ESP           string // proposal, in the notation of Words; its group is that of PFS
+	ESP           string // proposals, in the notation of Words and with commas between; their group is that of PFS
 	Start         string // "none", "trap" or "start"; "" is none
 	Lifetime      int    // in seconds, 0 for charon's own
 	Bytes         uint64 // 0 for none
@@ -40,6 +40,9 @@ var groupNames = map[string]string{
 // Words turns a proposal such as "aes256-sha1-group14" into strongSwan's
 // notation, "aes256-sha1-modp2048". Ciphers and hashes are spelled alike.
 func Words(proposal string) string {
+	if first, rest, more := strings.Cut(proposal, ","); more {
+		return Words(first) + "," + Words(rest)
+	}
 	words := strings.Split(proposal, "-")
 	for i, w := range words {
 		if name, ok := groupNames[w]; ok {
@@ -79,7 +82,7 @@ func (c Child) section() Section {
 		{"mode", "tunnel"},
 		{"local_ts", []string{c.Local.String()}},
 		{"remote_ts", []string{c.Remote.String()}},
-		{"esp_proposals", []string{Words(c.ESP)}},
+		{"esp_proposals", strings.Split(Words(c.ESP), ",")},
 	}
 	if c.Start != "" {
 		s = append(s, Entry{"start_action", c.Start})
