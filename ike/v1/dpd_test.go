@@ -54,8 +54,8 @@ func TestDPDOfADeadPeer(t *testing.T) {
 	if !p.a.s.Established() {
 		t.Fatal("the session is down too early")
 	}
-	if n := p.a.said("R-U-THERE"); n != 8 {
-		t.Errorf("asked %d times instead of 8", n)
+	if n := p.a.said("R-U-THERE"); n != questions {
+		t.Errorf("asked %d times", n)
 	}
 	p.run(time.Millisecond)
 	f := p.a.wantFault(ike.SessionDown, ike.CauseDead)
