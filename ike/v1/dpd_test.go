@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -231,5 +232,32 @@ func TestBothEndsAsk(t *testing.T) {
 	}
 	if !p.a.s.Established() || !p.b.s.Established() {
 		t.Error("a session is down")
+	}
+}
+
+// Cisco announces DPD in message 3 or 4 only, and hears from us what it announces.
+func TestDPDAnnouncedLate(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.tamper = func(from *end, data []byte) []byte {
+		h, _ := isakmp.ParseHeader(data)
+		if h.Exchange != isakmp.MainMode || h.Flags&isakmp.Encrypted != 0 {
+			return data
+		}
+		var rest []isakmp.Payload
+		chain, _, _ := isakmp.Chain(h.Next, data[isakmp.HeaderSize:])
+		for _, payload := range chain {
+			if payload.Type != isakmp.Vendor || !bytes.Equal(payload.Body, vendorDPD) || p.a.s.state == wantResponderKey {
+				rest = append(rest, payload)
+			}
+		}
+		if from == p.a && p.a.s.state == wantResponderKey {
+			rest = append(rest, vendor([]byte("somebody")), vendor(vendorDPD))
+		}
+		return clearMessage(h, rest)
+	}
+	p.start()
+	p.wantTunnel()
+	if !p.a.s.ext.dpd || !p.b.s.ext.dpd {
+		t.Errorf("DPD: %v and %v", p.a.s.ext.dpd, p.b.s.ext.dpd)
 	}
 }
