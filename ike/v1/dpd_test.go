@@ -261,3 +261,31 @@ func TestDPDAnnouncedLate(t *testing.T) {
 		t.Errorf("DPD: %v and %v", p.a.s.ext.dpd, p.b.s.ext.dpd)
 	}
 }
+
+// Huawei's devices put the HASH behind the question, and want the answer so too;
+// nothing else may come so.
+func TestDPDWithTheHashLast(t *testing.T) {
+	p := withDPD(t, usualDPD)
+	sealed := func(mid uint32, n isakmp.Payload) []byte {
+		s := p.b.s
+		data, _ := s.secrets.seal(s.secrets.iv2(s.iv, mid), s.header(isakmp.Informational, mid),
+			s.secrets.hashedLast([]isakmp.Payload{n}, midBytes(mid)))
+		return data
+	}
+	p.says(p.b, sealed(70, notify(isakmp.InitialContact, nil, nil)))
+	p.says(p.b, sealed(71, deletion(isakmp.ProtoISAKMP, p.a.s.cookieSPI())))
+	forged := sealed(72, question(isakmp.RUThere, p.a.s.cookieSPI(), 5))
+	forged[len(forged)-30] ^= 1
+	p.says(p.b, forged)
+	if len(p.a.sent) != 0 || p.a.has(ike.PeerRestarted) != nil || !p.a.s.Established() || p.a.s.dpd.hashLast {
+		t.Fatalf("%v", p.a.reports)
+	}
+	p.says(p.b, sealed(73, question(isakmp.RUThere, p.a.s.cookieSPI(), 5)))
+	if p.a.said("R-U-THERE-ACK") != 1 || !p.b.s.dpd.hashLast {
+		t.Errorf("the answer is another one: %v", p.a.reports)
+	}
+	p.run(time.Minute)
+	if n := p.b.said("R-U-THERE-ACK"); n < 5 || !p.a.s.Established() {
+		t.Errorf("%d answers to our questions", n)
+	}
+}
