@@ -45,6 +45,7 @@ func (s *Session) hears() {
 	s.heard = s.now
 	s.flight.answered() // message 3 of aggressive mode: nothing else waits once there are keys
 	s.lives()
+	s.tellLife()
 }
 
 // lives notes a sign of life of the peer, under whichever keys.
