@@ -38,6 +38,10 @@ func TestPacketsFindTheirSession(t *testing.T) {
 		{"an exchange of IKEv2", packet(9, 0, 34, there), nil, func(c Counters) uint64 { return c.BadExchange }},
 		{"quick mode as a first message", packet(9, 0, isakmp.QuickMode, there), nil, func(c Counters) uint64 { return c.BadExchange }},
 		{"a stranger", packet(9, 0, isakmp.MainMode, stranger), nil, func(c Counters) uint64 { return c.UnknownPeer }},
+		{"ours, in IKEv2", version2(packet(0xa000, 1, 37, there)), began, func(c Counters) uint64 { return c.BadHeader }},
+		{"ours, in IKEv2 and from elsewhere", version2(packet(0xa000, 1, 37, stranger)), nil, func(c Counters) uint64 { return c.BadHeader }},
+		{"the peer's, in IKEv2", version2(packet(7, 0xb001, 34, there)), nil, func(c Counters) uint64 { return c.BadHeader }},
+		{"a first message of IKEv2", version2(packet(9, 0, 34, there)), nil, func(c Counters) uint64 { return c.BadHeader }},
 		{"a short one", ike.Packet{Data: make([]byte, 27)}, nil, func(c Counters) uint64 { return c.BadHeader }},
 		{"an empty one", ike.Packet{}, nil, func(c Counters) uint64 { return c.BadHeader }},
 	} {
@@ -59,6 +63,24 @@ func TestPacketsFindTheirSession(t *testing.T) {
 				t.Fatalf("%d sessions", len(b.fakes))
 			}
 		})
+	}
+}
+
+// version2 makes a packet one of IKEv2.
+func version2(p ike.Packet) ike.Packet {
+	p.Data[17] = 0x20
+	return p
+}
+
+// What a session says of its own change is what its tunnel shows.
+func TestSessionChanged(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 1))}})
+	b.upNow(b.fakes[0], "a")
+	expires := begun.Add(time.Hour)
+	b.say(b.fakes[0], ike.Report{Kind: ike.SessionChanged, Session: &ike.SessionStatus{Expires: expires}})
+	if s := b.Status()[0]; s.Session == nil || s.Session.Expires != expires {
+		t.Errorf("%+v", s.Session)
 	}
 }
 

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -54,8 +55,8 @@ func TestDPDOfADeadPeer(t *testing.T) {
 	if !p.a.s.Established() {
 		t.Fatal("the session is down too early")
 	}
-	if n := p.a.said("R-U-THERE"); n != 8 {
-		t.Errorf("asked %d times instead of 8", n)
+	if n := p.a.said("R-U-THERE"); n != questions {
+		t.Errorf("asked %d times", n)
 	}
 	p.run(time.Millisecond)
 	f := p.a.wantFault(ike.SessionDown, ike.CauseDead)
@@ -231,5 +232,60 @@ func TestBothEndsAsk(t *testing.T) {
 	}
 	if !p.a.s.Established() || !p.b.s.Established() {
 		t.Error("a session is down")
+	}
+}
+
+// Cisco announces DPD in message 3 or 4 only, and hears from us what it announces.
+func TestDPDAnnouncedLate(t *testing.T) {
+	p := newPair(t, first(peers()), second(peers()))
+	p.tamper = func(from *end, data []byte) []byte {
+		h, _ := isakmp.ParseHeader(data)
+		if h.Exchange != isakmp.MainMode || h.Flags&isakmp.Encrypted != 0 {
+			return data
+		}
+		var rest []isakmp.Payload
+		chain, _, _ := isakmp.Chain(h.Next, data[isakmp.HeaderSize:])
+		for _, payload := range chain {
+			if payload.Type != isakmp.Vendor || !bytes.Equal(payload.Body, vendorDPD) || p.a.s.state == wantResponderKey {
+				rest = append(rest, payload)
+			}
+		}
+		if from == p.a && p.a.s.state == wantResponderKey {
+			rest = append(rest, vendor([]byte("somebody")), vendor(vendorDPD))
+		}
+		return clearMessage(h, rest)
+	}
+	p.start()
+	p.wantTunnel()
+	if !p.a.s.ext.dpd || !p.b.s.ext.dpd {
+		t.Errorf("DPD: %v and %v", p.a.s.ext.dpd, p.b.s.ext.dpd)
+	}
+}
+
+// Huawei's devices put the HASH behind the question, and want the answer so too;
+// nothing else may come so.
+func TestDPDWithTheHashLast(t *testing.T) {
+	p := withDPD(t, usualDPD)
+	sealed := func(mid uint32, n isakmp.Payload) []byte {
+		s := p.b.s
+		data, _ := s.secrets.seal(s.secrets.iv2(s.iv, mid), s.header(isakmp.Informational, mid),
+			s.secrets.hashedLast([]isakmp.Payload{n}, midBytes(mid)))
+		return data
+	}
+	p.says(p.b, sealed(70, notify(isakmp.InitialContact, nil, nil)))
+	p.says(p.b, sealed(71, deletion(isakmp.ProtoISAKMP, p.a.s.cookieSPI())))
+	forged := sealed(72, question(isakmp.RUThere, p.a.s.cookieSPI(), 5))
+	forged[len(forged)-30] ^= 1
+	p.says(p.b, forged)
+	if len(p.a.sent) != 0 || p.a.has(ike.PeerRestarted) != nil || !p.a.s.Established() || p.a.s.dpd.hashLast {
+		t.Fatalf("%v", p.a.reports)
+	}
+	p.says(p.b, sealed(73, question(isakmp.RUThere, p.a.s.cookieSPI(), 5)))
+	if p.a.said("R-U-THERE-ACK") != 1 || !p.b.s.dpd.hashLast {
+		t.Errorf("the answer is another one: %v", p.a.reports)
+	}
+	p.run(time.Minute)
+	if n := p.b.said("R-U-THERE-ACK"); n < 5 || !p.a.s.Established() {
+		t.Errorf("%d answers to our questions", n)
 	}
 }

@@ -45,8 +45,13 @@ func (s *Session) notifyAuthentic(t isakmp.NotifyType, spi uint32) {
 // sendInformational sends an authenticated notification or deletion. It is
 // never resent nor answered (RFC 2408 §4.8).
 func (s *Session) sendInformational(step string, p isakmp.Payload) {
+	s.inform(step, s.secrets.hashed, p)
+}
+
+// inform sends what hashed makes of a payload.
+func (s *Session) inform(step string, hashed func([]isakmp.Payload, ...[]byte) []isakmp.Payload, p isakmp.Payload) {
 	mid := s.newMessageID(&s.informed)
-	chain := s.secrets.hashed([]isakmp.Payload{p}, midBytes(mid))
+	chain := hashed([]isakmp.Payload{p}, midBytes(mid))
 	data, _ := s.secrets.seal(s.secrets.iv2(s.iv, mid), s.header(isakmp.Informational, mid), chain)
 	s.sendOnce(s.remote, isakmp.Informational, step, data, 0)
 }
@@ -102,8 +107,8 @@ func (s *Session) takeInformational(m message) {
 	if !s.secrets.ready() || m.Responder != s.cookies.Responder || m.MessageID == 0 || s.knows(m.MessageID) {
 		return
 	}
-	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
-	if err != nil || !s.secrets.verify(o, midBytes(m.MessageID)) {
+	o, ok := s.openInformational(m)
+	if !ok {
 		s.takeForeign(m)
 		return
 	}
@@ -112,7 +117,7 @@ func (s *Session) takeInformational(m message) {
 	// same: what is deleted is looked up by SPI, here and in the tunnel. That of
 	// the session comes last: the children of the same message are to go too.
 	closed := false
-	for _, p := range o.chain[1:] {
+	for _, p := range o.chain {
 		switch p.Type {
 		case isakmp.Notify:
 			s.takeNotify(m, p.Body)
@@ -126,6 +131,19 @@ func (s *Session) takeInformational(m message) {
 	if closed {
 		s.down(&ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
 	}
+}
+
+// openInformational decrypts an informational message and verifies its hash.
+func (s *Session) openInformational(m message) (opened, bool) {
+	o, err := s.secrets.open(s.secrets.iv2(s.iv, m.MessageID), m)
+	if err != nil {
+		return o, false
+	}
+	if s.secrets.verifyLast(o, midBytes(m.MessageID)) {
+		s.dpd.hashLast = true
+		return o, true
+	}
+	return o, s.secrets.verify(o, midBytes(m.MessageID))
 }
 
 // takeForeign takes an informational that our keys do not open. A peer with

@@ -37,13 +37,16 @@ func (s *Session) changed() {
 	s.report(ike.Report{Kind: ike.SessionChanged, Session: &status})
 }
 
-// tellLife tells the initiator that our lifetime is shorter than what it offered
-// (RFC 2407 §4.6.3.1), in an exchange of its own, as Cisco does: message 6 has no
-// place for it that every peer looks at.
-func (s *Session) tellLife(offered time.Duration) {
-	if s.initiator || s.peer.Lifetime.Time == 0 || s.peer.Lifetime.Time >= offered {
+// tellLife tells the initiator, once, that our lifetime is shorter than what it
+// offered (RFC 2407 §4.6.3.1), in an exchange of its own, as Cisco does: message 6
+// has no place for it that every peer looks at. It waits until the peer has shown
+// that it has message 6: strongSwan may handle what follows it first, and cannot
+// read that then.
+func (s *Session) tellLife() {
+	if !s.lifeUntold {
 		return
 	}
+	s.lifeUntold = false
 	s.sendInformational(isakmp.ResponderLifetime.String(), isakmp.Payload{
 		Type: isakmp.Notify,
 		Body: isakmp.Notification{

@@ -84,6 +84,21 @@ func TestResponderLifetimeOfPhase1(t *testing.T) {
 	p.a.wantFault(ike.SessionDown, ike.CauseExpired)
 }
 
+// It is said as soon as the initiator shows that it has message 6, and not before.
+func TestWhenTheLifetimeIsTold(t *testing.T) {
+	a, b := peers()
+	b.Lifetime.Time = time.Hour
+	p := newPair(t, a, b)
+	p.step(p.a, ike.Begin{})
+	if n := p.b.said("RESPONDER-LIFETIME"); n != 0 {
+		t.Errorf("it is said %d times right behind message 6", n)
+	}
+	p.informs(p.a, 77, question(isakmp.RUThere, nil, 1))
+	if n := p.b.said("RESPONDER-LIFETIME"); n != 1 || p.a.status().Expires != begin.Add(time.Hour) {
+		t.Errorf("it is said %d times", n)
+	}
+}
+
 // What is longer, says nothing or comes from an initiator is not obeyed; what is
 // very short is taken for the shortest that there is.
 func TestWhichLifetimesAreObeyed(t *testing.T) {

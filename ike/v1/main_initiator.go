@@ -67,6 +67,7 @@ func (s *Session) takeResponderKey(m message) (func(), *refusal) {
 	return func() {
 		s.main.gxr, s.main.nr = k.public, k.nonce
 		s.detectNAT(k.chain)
+		s.ext.late(k.chain)
 		x := s.main.exponent
 		s.state = computing
 		s.compute(func() any { return sharedOf(x, k.public) }, func(result any) {

@@ -93,6 +93,7 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 		s.main.gxi, s.main.ni = k.public, k.nonce
 		s.main.nr = s.random(make([]byte, min(nonceSize, len(k.nonce))))
 		s.detectNAT(k.chain)
+		vendors := s.ext.late(k.chain)
 		x, ok := s.newExponent()
 		if !ok {
 			return
@@ -104,7 +105,7 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 			}
 			s.main.gxr, s.main.shared = r.public, r.shared
 			s.state = wantInitiatorID
-			s.sendClear("MM4", s.keyPayloads(s.main.gxr, s.main.nr))
+			s.sendClear("MM4", append(s.keyPayloads(s.main.gxr, s.main.nr), vendors...))
 		})
 	}, nil
 }

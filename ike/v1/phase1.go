@@ -206,5 +206,5 @@ func (s *Session) establish(peerID []byte) {
 	}
 	status := s.status
 	s.report(ike.Report{Kind: ike.SessionUp, Session: &status})
-	s.tellLife(c.life.Time)
+	s.lifeUntold = !s.initiator && life.Time < c.life.Time
 }

@@ -51,6 +51,7 @@ type Session struct {
 
 	superseded bool // by another session with the peer
 	contacted  bool // by INITIAL-CONTACT
+	lifeUntold bool // as responder: our lifetime is the shorter one
 
 	quicks   map[uint32]*quick // by message id
 	used     usedIDs           // by quick modes

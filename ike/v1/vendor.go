@@ -101,3 +101,14 @@ func understand(peers []ike.Peer, chain []isakmp.Payload) (x extensions, answer 
 	}
 	return x, answer
 }
+
+// late reads the vendor ids of messages 3 and 4, where Cisco announces DPD. The
+// result is what a responder announces in return.
+func (x *extensions) late(chain []isakmp.Payload) []isakmp.Payload {
+	theirs := isakmp.All(chain, isakmp.Vendor)
+	if x.dpd || !slices.ContainsFunc(theirs, func(v []byte) bool { return bytes.Equal(v, vendorDPD) }) {
+		return nil
+	}
+	x.dpd = true
+	return []isakmp.Payload{vendor(vendorDPD)}
+}
