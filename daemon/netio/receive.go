@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// batchSize is how many datagrams one system call may read.
-	batchSize = 32
-	// slotSize holds the largest UDP datagram. The kernel touches only the
-	// pages that a datagram fills, so 32 slots cost 128 KiB, not 2 MiB.
+	// batchSize is how many datagrams one system call may read. Those of ESP come
+	// many in one.
+	batchSize = 8
+	// slotSize holds the largest UDP datagram. The kernel touches only the pages
+	// that a datagram fills; a flood of large ones fills half a MiB per socket.
 	slotSize = 1 << 16
 	// bigMessage is what no peer of good will often exceeds, in bytes.
 	bigMessage = 4096
@@ -46,7 +47,10 @@ func (s *Sockets) Serve(ctx context.Context, esp func(local, remote netip.AddrPo
 	})
 	for _, k := range s.sockets {
 		r := newReader(s, k, esp)
-		group.Go(func() error { return r.run(ctx) })
+		group.Go(func() error {
+			defer r.free()
+			return r.run(ctx)
+		})
 	}
 	err := group.Wait() // ends ctx too
 	woken.Wait()
@@ -79,7 +83,7 @@ type reader struct {
 }
 
 func newReader(s *Sockets, k *socket, esp func(local, remote netip.AddrPort, packet []byte)) *reader {
-	r := &reader{Sockets: s, socket: k, esp: esp, slots: make([]byte, batchSize*slotSize)}
+	r := &reader{Sockets: s, socket: k, esp: esp, slots: pages(batchSize * slotSize)}
 	for i := range r.headers {
 		h := &r.headers[i].hdr
 		r.iovecs[i].Base = &r.slots[i*slotSize]
@@ -91,6 +95,20 @@ func newReader(s *Sockets, k *socket, esp func(local, remote netip.AddrPort, pac
 	}
 	return r
 }
+
+// pages is memory outside of the heap. What of it no datagram reaches costs
+// nothing there; in the heap it would count as used, and the garbage collector
+// lets as much garbage lie as there is in use.
+func pages(n int) []byte {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return make([]byte, n)
+	}
+	return b
+}
+
+// free gives the slots back.
+func (r *reader) free() { _ = unix.Munmap(r.slots) } // fails for what came from the heap
 
 func (r *reader) run(ctx context.Context) error {
 	read := r.read // one closure for all calls

@@ -138,7 +138,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	close(b.done)
-	b.inUDP.close()
+	b.inUDP.close() // whoever waits in Receive goes on
 	for _, l := range links {
 		b.shut(l)
 	}

@@ -20,6 +20,7 @@ type inbound struct {
 // receiveRaw opens what a raw socket brings until it is closed.
 func (b *Backend) receiveRaw(s *rawSocket) {
 	box, in := newInbox(s), &inbound{Backend: b}
+	defer box.free()
 	for {
 		n, err := box.receive()
 		if err != nil {
@@ -39,14 +40,18 @@ func (b *Backend) receiveRaw(s *rawSocket) {
 }
 
 // Receive takes an ESP packet that came in UDP. It copies the packet, and waits
-// while too many are there that came before.
+// while too many are there that came before. What no SA is for goes no further.
 func (b *Backend) Receive(local, remote netip.AddrPort, packet []byte) {
-	b.inUDP.put(local, remote, packet)
+	p := arrival{esp: packet, src: remote.Addr().Unmap(), dst: local.Addr().Unmap(), port: remote.Port()}
+	if b.find(&p) {
+		b.inUDP.put(p)
+	}
 }
 
 // receiveUDP opens what Receive has taken until Close.
 func (b *Backend) receiveUDP() {
 	in := &inbound{Backend: b}
+	defer b.inUDP.free()
 	for {
 		select {
 		case <-b.done:
@@ -55,7 +60,7 @@ func (b *Backend) receiveUDP() {
 		}
 		now := b.now()
 		for _, a := range b.inUDP.take() {
-			in.one(a, true, now)
+			in.open(a, true, now)
 		}
 		in.flush()
 	}
@@ -63,17 +68,30 @@ func (b *Backend) receiveUDP() {
 
 // one opens a packet and lets it wait for flush.
 func (in *inbound) one(p arrival, encap bool, now time.Time) {
+	if in.find(&p) {
+		in.open(p, encap, now)
+	}
+}
+
+// find looks for the SA of a packet, and counts why there is none.
+func (b *Backend) find(p *arrival) bool {
 	if len(p.esp) < espHeader {
-		in.count.malformed.Add(1)
-		return
+		b.count.malformed.Add(1)
+		return false
 	}
-	in.mu.RLock()
-	a := in.sas[xfrm.SAID{SPI: binary.BigEndian.Uint32(p.esp), Dst: p.dst}]
-	in.mu.RUnlock()
-	if a == nil || a.in == nil {
-		in.count.unknownSPI.Add(1)
-		return
+	b.mu.RLock()
+	p.sa = b.sas[xfrm.SAID{SPI: binary.BigEndian.Uint32(p.esp), Dst: p.dst}]
+	b.mu.RUnlock()
+	if p.sa == nil || p.sa.in == nil {
+		b.count.unknownSPI.Add(1)
+		return false
 	}
+	return true
+}
+
+// open opens a packet whose SA was found. The SA may be gone since.
+func (in *inbound) open(p arrival, encap bool, now time.Time) {
+	a := p.sa
 	h, v, moved, ok := a.open(&in.count, p, encap, now)
 	if !ok || !in.obey(a, v) {
 		return

@@ -16,12 +16,15 @@ const inboxSize = 64
 type inbox struct {
 	raw     *rawSocket
 	batch   *batch
+	memory  []byte // of the buffers
 	buffers [][]byte
+	big     bool // a big packet was received since the memory was emptied
 }
 
 // arrival is an ESP packet and what the outer header said.
 type arrival struct {
 	esp      []byte
+	sa       *assoc // nil before it was looked for
 	src, dst netip.Addr
 	port     uint16 // the source port with UDP
 	tos      byte
@@ -29,11 +32,23 @@ type arrival struct {
 
 func newInbox(raw *rawSocket) *inbox {
 	in := &inbox{raw: raw, batch: newBatch(inboxSize, unix.SYS_RECVMMSG), buffers: make([][]byte, inboxSize)}
-	all := make([]byte, inboxSize*(packetMax+1))
-	for i := range in.buffers {
-		in.buffers[i], all = all[:packetMax+1:packetMax+1], all[packetMax+1:]
+	in.memory = pages(inboxSize * (packetMax + 1))
+	for i, rest := 0, in.memory; i < inboxSize; i++ {
+		in.buffers[i], rest = rest[:packetMax+1:packetMax+1], rest[packetMax+1:]
 	}
+	in.batch.idle = in.rest
 	return in
+}
+
+func (in *inbox) free() { freePages(in.memory) }
+
+// rest is called when there is nothing to receive: what a burst of big packets
+// has taken goes back.
+func (in *inbox) rest() {
+	if in.big {
+		emptyPages(in.memory)
+		in.big = false
+	}
 }
 
 // receive waits for packets and returns how many there are. An error says that
@@ -58,6 +73,7 @@ func (in *inbox) receive() (int, error) {
 // IPv6 one tells of it beside.
 func (in *inbox) packet(i int) (arrival, bool) {
 	p := in.buffers[i][:in.batch.headers[i].len]
+	in.big = in.big || len(p) > bigPacket
 	if in.raw.six {
 		return in.beside(i, p)
 	}

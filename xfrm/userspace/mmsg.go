@@ -33,6 +33,7 @@ type batch struct {
 	used    int // how many there are
 	done    int // how many the last call took
 	try     func(fd uintptr) bool
+	idle    func() // called before try waits; nil for nothing
 	errno   syscall.Errno
 }
 
@@ -53,6 +54,9 @@ func (b *batch) system(call, fd uintptr) bool {
 	first := unsafe.Pointer(&b.headers[b.from])
 	n, _, errno := syscall.Syscall6(call, fd, uintptr(first), uintptr(b.used-b.from), unix.MSG_DONTWAIT, 0, 0)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
+		if b.idle != nil {
+			b.idle()
+		}
 		return false
 	}
 	b.done, b.errno = int(n), errno

@@ -17,6 +17,7 @@ type outbound struct {
 	*Backend
 	link       *link
 	releasing  bool     // sends what was held, and holds nothing
+	memory     []byte   // of the buffers
 	buffers    [][]byte // with room for an ESP packet around each inner one
 	sizes      []int
 	box4, box6 *outbox
@@ -49,6 +50,7 @@ const readFailures = 100
 func (b *Backend) readLink(l *link) {
 	o := b.newOutbound(l, l.dev.BatchSize())
 	o.makeBuffers()
+	defer func() { freePages(o.memory) }()
 	failures := 0
 	for {
 		n, err := l.dev.Read(o.buffers, o.sizes, headroom)
@@ -89,9 +91,9 @@ const packetRoom = headroom + packetMax + tailroom
 // makeBuffers makes what the device's packets are read into.
 func (o *outbound) makeBuffers() {
 	o.buffers = make([][]byte, len(o.sizes))
-	all := make([]byte, len(o.sizes)*packetRoom) // the pages that no packet reaches are never touched
-	for i := range o.buffers {
-		o.buffers[i], all = all[:packetRoom:packetRoom], all[packetRoom:]
+	o.memory = pages(len(o.sizes) * packetRoom)
+	for i, rest := 0, o.memory; i < len(o.buffers); i++ {
+		o.buffers[i], rest = rest[:packetRoom:packetRoom], rest[packetRoom:]
 	}
 }
 

@@ -67,13 +67,26 @@ type queue struct {
 	mu      sync.Mutex
 	room    sync.Cond
 	wake    chan struct{}
-	filling []arrival
-	working []arrival
+	filling *half
+	working *half
 	closed  bool
 }
 
-// queueSize is how many packets a half holds.
-const queueSize = 64
+// How many packets a half holds, and how many big ones among them: those are
+// rare but where somebody wants to fill our memory.
+const (
+	queueSize = 64
+	queueBig  = 4
+)
+
+// half is a part of the queue. Each buffer has the largest packet's size, as in
+// an inbox; big packets are kept in the last ones, so that few are ever full.
+type half struct {
+	memory   []byte
+	buffers  [queueSize + queueBig][]byte
+	arrivals []arrival
+	big      int // of the arrivals
+}
 
 func newQueue() *queue {
 	q := &queue{wake: make(chan struct{}, 1), filling: newHalf(), working: newHalf()}
@@ -81,32 +94,46 @@ func newQueue() *queue {
 	return q
 }
 
-// newHalf makes a half with room for the largest packets, as an inbox has it.
-func newHalf() []arrival {
-	half := make([]arrival, queueSize)
-	all := make([]byte, queueSize*(packetMax+1))
-	for i := range half {
-		half[i].esp, all = all[:0:packetMax+1], all[packetMax+1:]
+func newHalf() *half {
+	h := &half{memory: pages((queueSize + queueBig) * (packetMax + 1)), arrivals: make([]arrival, 0, queueSize)}
+	for i, rest := 0, h.memory; i < len(h.buffers); i++ {
+		h.buffers[i], rest = rest[:0:packetMax+1], rest[packetMax+1:]
 	}
-	return half[:0]
+	return h
+}
+
+// buffer is where a packet of n bytes goes, nil when there is no room.
+func (h *half) buffer(n int) []byte {
+	switch {
+	case len(h.arrivals) == queueSize || n > bigPacket && h.big == queueBig:
+		return nil
+	case n > bigPacket:
+		h.big++
+		return h.buffers[queueSize+h.big-1]
+	}
+	return h.buffers[len(h.arrivals)]
 }
 
 // put copies a packet into the queue. It waits while the queue is full: the
 // socket's buffer is the place to drop packets. After close it does nothing.
-func (q *queue) put(local, remote netip.AddrPort, packet []byte) {
+func (q *queue) put(p arrival) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.filling) == queueSize && !q.closed {
-		q.room.Wait()
-	}
-	if q.closed || len(packet) > packetMax {
+	if len(p.esp) > packetMax {
 		return
 	}
-	n := len(q.filling)
-	q.filling = q.filling[:n+1]
-	a := &q.filling[n]
-	a.esp = append(a.esp[:0], packet...)
-	a.src, a.dst, a.port = remote.Addr().Unmap(), local.Addr().Unmap(), remote.Port()
+	var room []byte
+	for !q.closed {
+		if room = q.filling.buffer(len(p.esp)); room != nil {
+			break
+		}
+		q.room.Wait()
+	}
+	if q.closed {
+		return
+	}
+	p.esp = append(room, p.esp...)
+	q.filling.arrivals = append(q.filling.arrivals, p)
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -118,9 +145,11 @@ func (q *queue) put(local, remote netip.AddrPort, packet []byte) {
 func (q *queue) take() []arrival {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.filling, q.working = q.working[:0], q.filling
+	clear(q.working.arrivals)
+	q.working.arrivals, q.working.big = q.working.arrivals[:0], 0
+	q.filling, q.working = q.working, q.filling
 	q.room.Broadcast()
-	return q.working
+	return q.working.arrivals
 }
 
 func (q *queue) close() {
@@ -128,4 +157,14 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.room.Broadcast()
+}
+
+// free closes the queue and gives its memory back, that of what take returned
+// too.
+func (q *queue) free() {
+	q.close()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	freePages(q.filling.memory)
+	freePages(q.working.memory)
 }

@@ -67,11 +67,12 @@ func TestWirebox(t *testing.T) {
 // of who waits when it is closed.
 func TestQueue(t *testing.T) {
 	q := newQueue()
+	defer q.free()
 	packet := []byte{0}
 	put := func(from, to int) {
 		for i := from; i < to; i++ {
 			packet[0] = byte(i)
-			q.put(netip.AddrPortFrom(outerB, 4500), netip.AddrPortFrom(outerA, 999), packet)
+			q.put(arrival{esp: packet, src: outerA, dst: outerB, port: 999})
 		}
 	}
 	check := func(from, to int) {
@@ -108,4 +109,46 @@ func TestQueue(t *testing.T) {
 	}()
 	q.close()
 	<-late
+}
+
+// Big packets keep their place among the others, wait when there are many, and
+// fill few buffers however they come.
+func TestQueueOfBigPackets(t *testing.T) {
+	q := newQueue()
+	defer q.free()
+	put := func(n int, mark byte) {
+		packet := bytes.Repeat([]byte{mark}, n)
+		q.put(arrival{esp: packet, src: outerA, dst: outerB})
+	}
+	for round := range byte(10) {
+		for i := range byte(queueBig) {
+			put(100, round+2*i)
+			put(packetMax, round+2*i+1)
+		}
+		late := make(chan struct{})
+		go func() {
+			put(packetMax, 99)
+			close(late)
+		}()
+		for i, a := range q.take() {
+			if want := []int{100, packetMax}[i%2]; len(a.esp) != want || a.esp[want-1] != round+byte(i) {
+				t.Fatalf("packet %d has %d bytes of %d", i, len(a.esp), a.esp[0])
+			}
+		}
+		<-late
+		if got := q.take(); len(got) != 1 || got[0].esp[0] != 99 {
+			t.Fatalf("%d packets after the others", len(got))
+		}
+	}
+	written := 0
+	for _, h := range []*half{q.filling, q.working} {
+		for _, b := range h.buffers {
+			if b[:packetMax][packetMax-1] != 0 {
+				written++
+			}
+		}
+	}
+	if written > 2*queueBig {
+		t.Errorf("%d buffers are full", written)
+	}
 }
