@@ -81,7 +81,7 @@ func (c *cli) waitUp(ctx context.Context, tunnel string, limit time.Duration) er
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	d := c.daemon()
-	events, err := d.Events(ctx, tunnel)
+	events, err := d.Events(ctx, api.Wanted{Tunnel: tunnel, Follow: true})
 	if err != nil {
 		return c.gaveUp(err, tunnel, limit, nil)
 	}
