@@ -28,6 +28,7 @@ type loop struct {
 	ledger   *ledger
 	reporter *reporter
 	readers  readers
+	kept     backlog
 
 	plan     plan.Plan
 	about    map[string]plan.Tunnel // by name
@@ -114,7 +115,9 @@ func (l *loop) look() {
 	if l.ledger.waiting() || l.ledger.due(now) {
 		l.poll()
 	}
-	l.reporter.flush(now)
+	for s, n := range l.reporter.flush(now) {
+		l.kept.add(repeats(s, n, now))
+	}
 	if l.changed {
 		l.changed = false
 		l.notify.status(headline(l.engine.Status()))

@@ -386,11 +386,11 @@ func TestEventsTellTheNegotiation(t *testing.T) {
 		w, x := newSide(t, e, o), newSide(t, e, east())
 		x.start(t)
 		w.start(t)
-		events, err := w.Events(t.Context(), "TomVPNConn")
+		events, err := w.Events(t.Context(), api.Wanted{Tunnel: "TomVPNConn", Follow: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Events(t.Context(), "nobody"); err == nil {
+		if _, err := w.Events(t.Context(), api.Wanted{Tunnel: "nobody"}); err == nil {
 			t.Error("events of a tunnel that there is not")
 		}
 		if _, err := w.Up(t.Context(), "TomVPNConn"); err != nil {

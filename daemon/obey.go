@@ -135,10 +135,15 @@ func (l *loop) report(r ike.Report) {
 	if r.Kind == ike.ChildUp && r.Child != nil {
 		l.ledger.settled(xfrm.SAID{SPI: r.Child.SPIIn, Dst: r.Child.Local.Addr()})
 	}
+	e := eventOf(r, now)
 	if !l.stopping || !endsByStop(r.Kind) {
-		l.reporter.take(now, r)
+		if suppressed, news := l.reporter.take(now, r); news {
+			e.Suppressed = suppressed
+			l.kept.add(e)
+			e.Suppressed = 0 // whoever follows has seen them
+		}
 	}
-	l.readers.publish(eventOf(r, now))
+	l.readers.publish(e)
 	if r.Kind == ike.TunnelChanged {
 		l.changed = true
 	}

@@ -21,6 +21,14 @@ type reader struct {
 	lost   uint64
 }
 
+// begin gives the reader the events of before it came.
+func (r *reader) begin(kept []api.Event) {
+	r.events = make(chan api.Event, len(kept)+readerQueue)
+	for _, e := range kept {
+		r.events <- e
+	}
+}
+
 // readers are the subscribers; the loop's.
 type readers map[*reader]struct{}
 
@@ -54,22 +62,31 @@ func (rs readers) closeAll() {
 	}
 }
 
-// Events subscribes until ctx ends.
-func (s *service) Events(ctx context.Context, tunnel string) (<-chan api.Event, error) {
-	r := &reader{tunnel: tunnel, events: make(chan api.Event, readerQueue)}
+// Events subscribes until ctx ends, after what is kept; without following, it
+// gives no more than that.
+func (s *service) Events(ctx context.Context, w api.Wanted) (<-chan api.Event, error) {
+	r := &reader{tunnel: w.Tunnel}
 	var refused error
 	err := s.loop.ask(ctx, func() {
 		switch {
-		case tunnel != "" && !s.loop.knows(tunnel):
-			refused = noTunnel(tunnel)
-		case len(s.loop.readers) >= maxReaders:
+		case w.Tunnel != "" && !s.loop.knows(w.Tunnel):
+			refused = noTunnel(w.Tunnel)
+		case w.Follow && len(s.loop.readers) >= maxReaders:
 			refused = &api.Error{Code: api.Busy, Message: "too many event streams are open; close one"}
 		default:
-			s.loop.readers[r] = struct{}{}
+			r.begin(s.loop.kept.last(w))
+			if w.Follow {
+				s.loop.readers[r] = struct{}{}
+			} else {
+				close(r.events)
+			}
 		}
 	})
 	if err := cmp.Or(err, refused); err != nil {
 		return nil, err
+	}
+	if !w.Follow {
+		return r.events, nil
 	}
 	context.AfterFunc(ctx, func() {
 		_ = s.loop.ask(context.Background(), func() { s.loop.readers.remove(r) })

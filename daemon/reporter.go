@@ -20,44 +20,46 @@ func newReporter(log *slog.Logger) *reporter {
 	return &reporter{log: log, limit: newLimiter(), counts: map[string]uint64{}}
 }
 
-// take counts a report and writes its line.
-func (r *reporter) take(now time.Time, rep ike.Report) {
+// take counts a report and writes its line. It tells whether that was news, and how
+// many of the same were not since the one before.
+func (r *reporter) take(now time.Time, rep ike.Report) (suppressed uint64, news bool) {
 	r.counts[counterName(rep.Kind.String())]++
 	if rep.Fault != nil {
 		r.counts["fault_"+counterName(rep.Fault.Cause.String())]++
 	}
+	if rep.Kind == ike.TunnelChanged && rep.State == ike.Up {
+		r.limit.calm(now, rep.Tunnel)
+	}
 	level := severity(rep)
-	if !r.log.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := attributes(rep)
 	if level > slog.LevelDebug {
-		r.within(now, subjectOf(rep), level, attrs)
-		return
+		if suppressed, news = r.limit.allow(now, subjectOf(rep, level)); !news {
+			return 0, false
+		}
 	}
-	r.log.LogAttrs(context.Background(), level, rep.Kind.String(), attrs...)
+	if r.log.Enabled(context.Background(), level) {
+		r.write(level, rep.Kind.String(), suppressed, attributes(rep))
+	}
+	return suppressed, news
 }
 
 // tell writes a line that is no report, within the limits too.
 func (r *reporter) tell(now time.Time, level slog.Level, what string, attrs ...slog.Attr) {
-	r.within(now, subject{what: what}, level, attrs)
+	if suppressed, ok := r.limit.allow(now, subject{what: what}); ok {
+		r.write(level, what, suppressed, attrs)
+	}
 }
 
-// within writes a line unless there were too many about its subject.
-func (r *reporter) within(now time.Time, s subject, level slog.Level, attrs []slog.Attr) {
-	suppressed, ok := r.limit.allow(now, s)
-	if !ok {
-		return
-	}
+func (r *reporter) write(level slog.Level, what string, suppressed uint64, attrs []slog.Attr) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Uint64("suppressed", suppressed))
 	}
-	r.log.LogAttrs(context.Background(), level, s.what, attrs...)
+	r.log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
-// flush tells what was held back and has come to rest.
-func (r *reporter) flush(now time.Time) {
-	for s, n := range r.limit.silent(now) {
+// flush tells what was held back and has come to rest, and returns it.
+func (r *reporter) flush(now time.Time) map[subject]uint64 {
+	held := r.limit.silent(now)
+	for s, n := range held {
 		attrs := []slog.Attr{slog.Uint64("suppressed", n)}
 		if s.tunnel != "" {
 			attrs = append(attrs, slog.String("tunnel", s.tunnel))
@@ -67,12 +69,18 @@ func (r *reporter) flush(now time.Time) {
 		}
 		r.log.LogAttrs(context.Background(), slog.LevelInfo, s.what+", more of the same", attrs...)
 	}
+	return held
 }
 
-func subjectOf(rep ike.Report) subject {
-	s := subject{what: rep.Kind.String(), tunnel: rep.Tunnel}
+// subjectOf: what goes wrong with a tunnel for one cause is one piece of news,
+// whichever message it is that fails; and what state it makes is another one.
+func subjectOf(rep ike.Report, level slog.Level) subject {
+	s := subject{what: rep.Kind.String(), tunnel: rep.Tunnel, trouble: level >= slog.LevelWarn}
 	if rep.Fault != nil {
 		s.cause = rep.Fault.Cause
+	}
+	if s.trouble && rep.Kind != ike.TunnelChanged {
+		s.what = "trouble"
 	}
 	return s
 }

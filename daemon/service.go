@@ -37,6 +37,21 @@ func (s *service) Status(ctx context.Context) (api.Status, error) {
 	return doc, err
 }
 
+// Why is how a tunnel came to its state.
+func (s *service) Why(ctx context.Context, tunnel string) (api.Why, error) {
+	var doc api.Why
+	known := false
+	err := s.loop.ask(ctx, func() {
+		if known = s.loop.knows(tunnel); known {
+			doc = s.loop.whyView(tunnel)
+		}
+	})
+	if err == nil && !known {
+		err = noTunnel(tunnel)
+	}
+	return doc, err
+}
+
 // Up asks for a tunnel whatever its configuration says about who begins.
 func (s *service) Up(ctx context.Context, tunnel string) (api.Tunnel, error) {
 	return s.tell(ctx, tunnel, ike.Initiate{Tunnel: tunnel})

@@ -3,10 +3,12 @@ package daemon
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
 	"github.com/twinspan/twinspan/ike"
+	"github.com/twinspan/twinspan/ike/engine"
 	"github.com/twinspan/twinspan/xfrm"
 )
 
@@ -119,17 +121,23 @@ func (l *loop) pairView(p ike.PairStatus) api.Pair {
 	if ch == nil {
 		return v
 	}
-	v.Up = true
-	v.Child = &api.Child{
+	v.Up, v.Child = true, childView(ch)
+	if e := l.ledger.sas[xfrm.SAID{SPI: ch.SPIIn, Dst: ch.Local.Addr()}]; e != nil {
+		v.Child.Expires = stamp(e.added.Add(ch.Lifetime.Time))
+	}
+	return v
+}
+
+func childView(ch *ike.ChildSA) *api.Child {
+	if ch == nil {
+		return nil
+	}
+	return &api.Child{
 		SPIIn: spiText(ch.SPIIn), SPIOut: spiText(ch.SPIOut), Suite: ch.Proposal.String(),
 		Encapsulation:  ch.Remote.Port() != 0,
 		LifetimeSecond: int64(ch.Lifetime.Time / time.Second), LifetimeKB: ch.Lifetime.KB,
 		Initiator: ch.Initiator,
 	}
-	if e := l.ledger.sas[xfrm.SAID{SPI: ch.SPIIn, Dst: ch.Local.Addr()}]; e != nil {
-		v.Child.Expires = stamp(e.added.Add(ch.Lifetime.Time))
-	}
-	return v
 }
 
 func sessionView(s *ike.SessionStatus) *api.Session {
@@ -147,7 +155,41 @@ func faultView(f *ike.Fault) *api.Fault {
 	if f == nil {
 		return nil
 	}
-	return &api.Fault{Cause: f.Cause.String(), Text: f.Text, Ours: f.Ours, Theirs: f.Theirs, Advice: f.Advice}
+	v := &api.Fault{
+		Cause: f.Cause.String(), Text: f.Text, Ours: f.Ours, Theirs: f.Theirs,
+		Advice: f.Advice, PeerAdvice: f.PeerAdvice, Parameter: f.Key(),
+	}
+	for _, p := range f.Compared {
+		v.Compared = append(v.Compared, api.Parameter(p))
+	}
+	return v
+}
+
+// whyView is how a tunnel came to its state.
+func (l *loop) whyView(name string) api.Why {
+	t := l.oneView(name)
+	w := api.Why{
+		Version: api.Schema, Time: stamp(l.now()), Tunnel: name, State: t.State, Since: t.Since, PairsUp: t.PairsUp,
+		Pairs: len(t.Pairs), Try: t.Try, NextTry: t.NextTry, Fault: t.Fault, Negotiations: []api.Negotiation{},
+	}
+	for _, n := range slices.Backward(l.engine.History(name)) {
+		w.Negotiations = append(w.Negotiations, negotiationView(n))
+	}
+	return w
+}
+
+func negotiationView(n engine.Negotiation) api.Negotiation {
+	v := api.Negotiation{
+		Began: stamp(n.Began), Last: stamp(n.Last), Took: n.Took.Round(time.Millisecond).Seconds(), Count: n.Count,
+		Initiator: n.Initiator, Exchange: n.Exchange, Result: api.ResultUp, Fault: faultView(n.Fault),
+	}
+	if n.Fault != nil {
+		v.Result = api.ResultFailed
+	}
+	if n.Sel.Local.IsValid() {
+		v.Pair = &api.Pair{Local: n.Sel.Local.String(), Remote: n.Sel.Remote.String(), Up: n.Fault == nil}
+	}
+	return v
 }
 
 // eventOf is a report as the event streams tell it.
@@ -155,7 +197,7 @@ func eventOf(r ike.Report, now time.Time) api.Event {
 	e := api.Event{
 		Version: api.Schema, Time: stamp(now), Kind: r.Kind.String(), Tunnel: r.Tunnel,
 		Local: addressText(r.Local), Remote: addressText(r.Remote), Exchange: r.Exchange, Step: r.Step,
-		Bytes: r.Bytes, Try: r.Try, Fault: faultView(r.Fault),
+		Bytes: r.Bytes, Try: r.Try, Session: sessionView(r.Session), Fault: faultView(r.Fault),
 	}
 	if r.State != 0 {
 		e.State = r.State.String()
@@ -165,7 +207,7 @@ func eventOf(r ike.Report, now time.Time) api.Event {
 		sel = r.Child.Sel
 	}
 	if sel.Local.IsValid() {
-		e.Pair = &api.Pair{Local: sel.Local.String(), Remote: sel.Remote.String(), Up: r.Kind == ike.ChildUp}
+		e.Pair = &api.Pair{Local: sel.Local.String(), Remote: sel.Remote.String(), Up: r.Kind == ike.ChildUp, Child: childView(r.Child)}
 	}
 	return e
 }

@@ -3,6 +3,7 @@ package ike
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,7 +111,7 @@ func (c Cause) String() string {
 
 // Parameter is one thing that both ends must agree on, as each of them has it.
 type Parameter struct {
-	Name         string // the key of the configuration: "ike.dh_group", "spd.local", "mode"
+	Name         string // the key of the configuration: "ike.dh_group", "spd.local", "ike.mode"
 	Ours, Theirs string // "" where it is not known
 	Agrees       bool
 }
@@ -135,10 +136,27 @@ func (f *Fault) Error() string {
 	if f.Ours != "" || f.Theirs != "" {
 		fmt.Fprintf(&b, " (ours: %s; theirs: %s)", orNone(f.Ours), orNone(f.Theirs))
 	}
-	if f.Advice != "" {
+	switch {
+	case f.Advice != "":
 		b.WriteString("; " + f.Advice)
+	case f.PeerAdvice != "":
+		b.WriteString("; at the peer: " + f.PeerAdvice)
 	}
 	return b.String()
+}
+
+// Key is the configuration's key that is to blame: the only one that does not
+// agree, or the first of those of which the peer's value is known. It is "" where
+// several come into question and the peer does not tell.
+func (f *Fault) Key() string {
+	differ := slices.DeleteFunc(slices.Clone(f.Compared), func(p Parameter) bool { return p.Agrees })
+	if len(differ) == 1 {
+		return differ[0].Name
+	}
+	if i := slices.IndexFunc(differ, func(p Parameter) bool { return p.Theirs != "" }); i >= 0 {
+		return differ[i].Name
+	}
+	return ""
 }
 
 func orNone(s string) string {

@@ -29,7 +29,9 @@ type canned struct {
 	status   api.Status
 	reloaded api.Reloaded
 	err      error
+	why      api.Why
 	events   []api.Event
+	wanted   api.Wanted
 	end      bool // the stream ends after events
 	asked    []string
 }
@@ -49,8 +51,16 @@ func (d *canned) Rekey(_ context.Context, name string, what api.Rekey) (api.Tunn
 }
 func (d *canned) Reload(context.Context) (api.Reloaded, error) { return d.reloaded, d.err }
 
-func (d *canned) Events(ctx context.Context, tunnel string) (<-chan api.Event, error) {
-	d.asked = append(d.asked, "events "+tunnel)
+func (d *canned) Why(_ context.Context, name string) (api.Why, error) {
+	d.asked = append(d.asked, "why "+name)
+	if d.why.Tunnel != name {
+		return api.Why{}, &api.Error{Code: api.NotFound, Message: "no tunnel " + name}
+	}
+	return d.why, d.err
+}
+
+func (d *canned) Events(ctx context.Context, w api.Wanted) (<-chan api.Event, error) {
+	d.asked, d.wanted = append(d.asked, "events "+w.Tunnel), w
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -58,7 +68,7 @@ func (d *canned) Events(ctx context.Context, tunnel string) (<-chan api.Event, e
 	for _, e := range d.events {
 		c <- e
 	}
-	if d.end {
+	if d.end || !w.Follow {
 		close(c)
 	} else {
 		context.AfterFunc(ctx, func() { close(c) })
@@ -152,6 +162,11 @@ func TestExitCodes(t *testing.T) {
 		{"the machine fails", broken, "status", exitFailed, "on fire"},
 		{"a tunnel that is not there", up, "status nobody", exitFailed, "there are: a"},
 		{"down of one that is not there", up, "down nobody", exitFailed, "no tunnel nobody"},
+		{"why of one that is not there", up, "why nobody", exitFailed, "no tunnel nobody"},
+		{"why without a daemon", nil, "why a", exitUnreachable, "systemctl status twinspand"},
+		{"log without a daemon", nil, "log", exitUnreachable, "control.sock"},
+		{"names to explain", up, "__complete why ", exitDone, "a\n"},
+		{"names to follow", up, "__complete log ", exitDone, "a\n"},
 		{"no such command", nil, "stauts", exitUsage, "unknown command"},
 		{"no such flag", nil, "status --jsno", exitUsage, "unknown flag"},
 		{"too many words", nil, "reload now", exitUsage, "unknown command"},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +20,7 @@ func (c *cli) up() *cobra.Command {
 		Short: "Negotiate a tunnel now",
 		Long: "Negotiate a tunnel now, whatever its configuration says about who begins.\n\n" +
 			"With --wait it prints a line per IKE message and returns once the tunnel is up,\n" +
-			"or with exit code 5 when it is not within that time. Write the time with an\n" +
+			"or with exit code 5, and what is wrong, when it is not within that time. Write the time with an\n" +
 			"equals sign: --wait=30s.",
 		Args:              oneTunnel,
 		ValidArgsFunction: c.tunnelNames,
@@ -81,7 +81,7 @@ func (c *cli) waitUp(ctx context.Context, tunnel string, limit time.Duration) er
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	d := c.daemon()
-	events, err := d.Events(ctx, tunnel)
+	events, err := d.Events(ctx, api.Wanted{Tunnel: tunnel, Follow: true})
 	if err != nil {
 		return c.gaveUp(err, tunnel, limit, nil)
 	}
@@ -94,74 +94,123 @@ func (c *cli) waitUp(ctx context.Context, tunnel string, limit time.Duration) er
 		fmt.Fprintf(c.out, "%s is up\n", printable(tunnel))
 		return nil
 	}
-	last, err := c.follow(events, begin)
-	if err != nil {
-		return c.gaveUp(err, tunnel, limit, last)
+	p := progress{cli: c, begin: begin}
+	if err := p.follow(events); err != nil {
+		return c.gaveUp(err, tunnel, limit, p.fault)
 	}
-	fmt.Fprintf(c.out, "%s is %s after %.1f s\n", printable(tunnel), c.paint(green, stateUp), time.Since(begin).Seconds())
+	fmt.Fprintf(c.out, "%s is %s after %.1f s%s\n", printable(tunnel), c.paint(green, stateUp), time.Since(begin).Seconds(), p.suites())
 	return nil
 }
 
-// follow prints events until the tunnel is up. With an error it returns the
-// last fault that it saw.
-func (c *cli) follow(events *client.Events, begin time.Time) (*api.Fault, error) {
-	var last *api.Fault
+// progress is what is shown of a negotiation while it goes on.
+type progress struct {
+	*cli
+	begin         time.Time
+	fault         *api.Fault // the last one
+	session, pair string     // the suites that were agreed on
+}
+
+// follow prints events until the tunnel is up.
+func (p *progress) follow(events *client.Events) error {
 	for {
 		e, err := events.Next()
 		if err != nil {
-			return last, err
+			return err
 		}
-		if e.Fault != nil {
-			last = e.Fault
-		}
-		if line := c.progress(e); line != "" {
-			fmt.Fprintf(c.out, "%8.3f s  %s\n", e.Time.Sub(begin).Seconds(), line)
-		}
+		p.show(e)
 		if e.Kind == "tunnel changed" && e.State == stateUp {
-			return nil, nil
+			return nil
 		}
 	}
 }
 
-// progress is one event in one line, "" for those that say nothing new.
-func (c *cli) progress(e api.Event) string {
-	line := ""
+// show prints an event, and why something failed once: the session, its pair and
+// the tunnel fail for the same reason.
+func (p *progress) show(e api.Event) {
+	line := p.eventText(e)
+	switch {
+	case e.Fault == nil:
+	case p.fault == nil || e.Fault.String() != p.fault.String():
+		line += ": " + e.Fault.String()
+		p.fault = e.Fault
+	}
+	if e.Session != nil {
+		p.session = e.Session.Proposal
+	}
+	if e.Pair != nil && e.Pair.Child != nil && e.Kind == "child up" {
+		p.pair = e.Pair.Child.Suite
+	}
+	fmt.Fprintf(p.out, "%8.3f s  %s\n", e.Time.Sub(p.begin).Seconds(), printable(line))
+}
+
+// suites are the algorithms in use.
+func (p *progress) suites() string {
+	switch {
+	case p.pair == "":
+		return ""
+	case p.session == "":
+		return ": " + p.pair
+	}
+	return ": IKE with " + p.session + ", ESP with " + p.pair
+}
+
+// answers names the message that is awaited once another one was sent.
+var answers = map[string]string{"MM1": "MM2", "MM3": "MM4", "MM5": "MM6", "AM1": "AM2", "AM2": "AM3", "QM1": "QM2", "QM2": "QM3"}
+
+// eventText is an event in one line, without its fault.
+func (c *cli) eventText(e api.Event) string {
 	switch e.Kind {
 	case "message out":
-		line = fmt.Sprintf("%s %-4s %s, %d bytes", c.glyph("→", "->"), e.Step, e.Exchange, e.Bytes)
+		return fmt.Sprintf("%s %-4s %s, %d bytes", c.glyph("→", "->"), e.Step, e.Exchange, e.Bytes)
 	case "message in":
-		line = fmt.Sprintf("%s %-4s %s, %d bytes", c.glyph("←", "<-"), e.Step, e.Exchange, e.Bytes)
+		return fmt.Sprintf("%s %-4s %s, %d bytes", c.glyph("←", "<-"), e.Step, e.Exchange, e.Bytes)
 	case "resent":
-		line = fmt.Sprintf("%s %-4s %s, again (%d)", c.glyph("→", "->"), e.Step, e.Exchange, e.Try)
-	case "session up":
-		line = "phase 1 is done"
-	case "child up":
-		line = "SAs stand"
-		if e.Pair != nil {
-			line += " for " + e.Pair.Local + " and " + e.Pair.Remote
+		line := fmt.Sprintf("%s %-4s %s, again (%d)", c.glyph("→", "->"), e.Step, e.Exchange, e.Try)
+		if answer := answers[e.Step]; answer != "" {
+			line += ": " + answer + " has not come yet"
 		}
+		return line
+	case "session up":
+		if s := e.Session; s != nil {
+			return "phase 1 is done: " + s.Mode + " with " + s.Remote + ", " + s.Proposal
+		}
+		return "phase 1 is done"
+	case "child up":
+		if e.Pair != nil && e.Pair.Child != nil {
+			return "SAs stand for " + networks(e.Pair) + ": " + suite(e.Pair.Child)
+		}
+		return "SAs stand" + forNetworks(e.Pair)
+	case "child failed", "child down":
+		return e.Kind + forNetworks(e.Pair)
 	case "tunnel changed":
-		line = "tunnel is " + e.State
-	case "session down", "child failed", "child down", "refused":
-		line = e.Kind
-	default:
+		return "tunnel is " + e.State
+	case "peer moved":
+		return "the peer has moved to " + e.Remote
+	case "peer restarted":
+		return "the peer says that it began anew"
+	case "refused":
+		return strings.TrimSpace("refused " + e.Step)
+	}
+	return e.Kind
+}
+
+func forNetworks(p *api.Pair) string {
+	if p == nil {
 		return ""
 	}
-	if e.Fault != nil {
-		line += ": " + e.Fault.String()
-	}
-	return printable(line)
+	return " for " + networks(p)
 }
 
 // gaveUp explains why waiting ended.
 func (c *cli) gaveUp(err error, tunnel string, limit time.Duration, last *api.Fault) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && last != nil:
-		return exit{exitNotUp, fmt.Errorf("%s is not up after %v: %v", tunnel, limit, last)}
+		c.printFault(last)
+		return exit{exitNotUp, fmt.Errorf("%s is not up after %v; more: twinspan why %s", tunnel, limit, shellWord(tunnel))}
 	case errors.Is(err, context.DeadlineExceeded):
-		return exit{exitNotUp, fmt.Errorf("%s is not up after %v; see: twinspan status %s", tunnel, limit, shellWord(tunnel))}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return exit{exitUnreachable, fmt.Errorf("the daemon stopped; see: systemctl status twinspand")}
+		return exit{exitNotUp, fmt.Errorf("%s is not up after %v; see: twinspan why %s", tunnel, limit, shellWord(tunnel))}
+	case ended(err):
+		return exit{exitUnreachable, errDaemonStopped}
 	case errors.Is(err, context.Canceled):
 		return exit{exitNotUp, fmt.Errorf("interrupted; %s goes on negotiating, to end that: twinspan down %s", tunnel, shellWord(tunnel))}
 	}

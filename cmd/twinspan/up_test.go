@@ -14,8 +14,8 @@ var negotiation = []api.Event{
 	{Kind: "message out", Exchange: "main mode", Step: "MM1", Bytes: 180},
 	{Kind: "message in", Exchange: "main mode", Step: "MM2", Bytes: 120},
 	{Kind: "resent", Exchange: "main mode", Step: "MM3", Try: 1},
-	{Kind: "session up"},
-	{Kind: "child up", Pair: &api.Pair{Local: "192.168.1.0/24", Remote: "10.0.1.0/24"}},
+	{Kind: "session up", Session: &api.Session{Mode: "main mode", Remote: "202.108.22.5:500", Proposal: "aes128-sha1-group14"}},
+	{Kind: "child up", Pair: &api.Pair{Local: "192.168.1.0/24", Remote: "10.0.1.0/24", Child: &api.Child{Suite: "aes128-sha1"}}},
 	{Kind: "tunnel changed", State: "up"},
 }
 
@@ -36,6 +36,8 @@ func TestUpWaits(t *testing.T) {
 		{"in ASCII", "up-ascii.txt", &canned{events: negotiation}, false, "1m", exitDone},
 		{"too late, and why", "up-late.txt", &canned{events: append(slices.Clone(negotiation[:2]),
 			api.Event{Kind: "session down", Fault: fault}, api.Event{Kind: "tunnel changed", State: "down", Fault: fault})}, true, "500ms", exitNotUp},
+		{"too late, and what was compared", "up-compared.txt", &canned{events: []api.Event{{Kind: "tunnel changed", State: "down", Fault: otherGroup}}},
+			true, "500ms", exitNotUp},
 		{"too late without a word", "up-silent.txt", &canned{}, true, "500ms", exitNotUp},
 		{"the daemon stops", "up-gone.txt", &canned{events: negotiation[:1], end: true}, true, "1m", exitUnreachable},
 	} {

@@ -120,12 +120,60 @@ type Session struct {
 
 // Fault says what went wrong: ours, theirs, and what to change.
 type Fault struct {
-	Cause  string `json:"cause"`
-	Text   string `json:"text"`
-	Ours   string `json:"ours,omitempty"`
-	Theirs string `json:"theirs,omitempty"`
-	Advice string `json:"advice,omitempty"`
+	Cause      string `json:"cause"`
+	Text       string `json:"text"`
+	Ours       string `json:"ours,omitempty"`
+	Theirs     string `json:"theirs,omitempty"`
+	Advice     string `json:"advice,omitempty"`      // what to change here
+	PeerAdvice string `json:"peer_advice,omitempty"` // what to change at the peer instead
+	// Parameter is the configuration's key that is to blame, "" where the peer
+	// does not tell which of those in Compared it is.
+	Parameter string      `json:"parameter,omitempty"`
+	Compared  []Parameter `json:"compared,omitempty"`
 }
+
+// Parameter is one thing that both ends must agree on. Where a value is not
+// known, or a secret, it is "".
+type Parameter struct {
+	Name   string `json:"name"` // the configuration's key: "ike.dh_group", "spd.local"
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	Agrees bool   `json:"agrees"`
+}
+
+// Why is how a tunnel came to the state that it is in.
+type Why struct {
+	Version      int           `json:"version"`
+	Time         time.Time     `json:"time"`
+	Tunnel       string        `json:"tunnel"`
+	State        string        `json:"state"`
+	Since        time.Time     `json:"since,omitzero"`
+	PairsUp      int           `json:"pairs_up"`
+	Pairs        int           `json:"pairs"`
+	Try          int           `json:"try,omitempty"`
+	NextTry      time.Time     `json:"next_try,omitzero"`
+	Fault        *Fault        `json:"fault,omitempty"`
+	Negotiations []Negotiation `json:"negotiations"` // the last ones, newest first
+}
+
+// Negotiation is a try that ended, or several that ended in the same way.
+type Negotiation struct {
+	Began     time.Time `json:"began"` // the first of them
+	Last      time.Time `json:"last"`  // when the last of them ended
+	Took      float64   `json:"took_seconds"`
+	Count     int       `json:"count"`
+	Initiator bool      `json:"initiator"`          // we began
+	Exchange  string    `json:"exchange,omitempty"` // that it ended in: "main mode", "quick mode"
+	Pair      *Pair     `json:"pair,omitempty"`
+	Result    string    `json:"result"` // "up" or "failed"
+	Fault     *Fault    `json:"fault,omitempty"`
+}
+
+// The results of a Negotiation.
+const (
+	ResultUp     = "up"
+	ResultFailed = "failed"
+)
 
 // ConfigFault is one fault, or one warning, in the configuration's files.
 type ConfigFault struct {
@@ -139,7 +187,7 @@ type ConfigFault struct {
 type Event struct {
 	Version  int       `json:"version"`
 	Time     time.Time `json:"time"`
-	Kind     string    `json:"kind"` // the words of ike.Kind, or "lost"
+	Kind     string    `json:"kind"` // the words of ike.Kind, or "repeated" for what is kept of many that were the same
 	Tunnel   string    `json:"tunnel,omitempty"`
 	Local    string    `json:"local,omitempty"`
 	Remote   string    `json:"remote,omitempty"`
@@ -149,7 +197,10 @@ type Event struct {
 	Try      int       `json:"try,omitempty"`
 	Pair     *Pair     `json:"pair,omitempty"`
 	State    string    `json:"state,omitempty"`
+	Session  *Session  `json:"session,omitempty"`
 	Fault    *Fault    `json:"fault,omitempty"`
+	// Suppressed is how many of the same were not kept since the one before.
+	Suppressed uint64 `json:"suppressed,omitempty"`
 	// Lost is how many events a slow reader missed before this one.
 	Lost uint64 `json:"lost,omitempty"`
 }
@@ -165,6 +216,14 @@ const (
 	RekeyIKE   = "ike"
 	RekeyIPsec = "ipsec"
 )
+
+// Wanted says which events a caller wants.
+type Wanted struct {
+	Tunnel string    // "" for all
+	Since  time.Time // of those that are kept: since then; zero for all
+	Last   int       // of those: no more than the last so many, 0 for none
+	Follow bool      // and then what happens from now on
+}
 
 // Reloaded is what a reload did.
 type Reloaded struct {

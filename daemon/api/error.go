@@ -13,6 +13,7 @@ type Code string
 // The classes of errors, each with its HTTP status.
 const (
 	NotFound      Code = "not_found"      // 404: no such tunnel, no such resource
+	Invalid       Code = "invalid"        // 400: a word of the request cannot be read
 	Forbidden     Code = "forbidden"      // 403: the caller may look but not change
 	BadRequest    Code = "bad_request"    // 400: what was asked for means nothing
 	InvalidConfig Code = "invalid_config" // 422: nothing was changed; Faults
@@ -61,14 +62,19 @@ func (f *Fault) String() string {
 	if f.Ours != "" || f.Theirs != "" {
 		fmt.Fprintf(&b, " (ours: %s; theirs: %s)", cmp.Or(f.Ours, "none"), cmp.Or(f.Theirs, "none"))
 	}
-	if f.Advice != "" {
+	switch {
+	case f.Advice != "":
 		b.WriteString("; " + f.Advice)
+	case f.PeerAdvice != "":
+		b.WriteString("; at the peer: " + f.PeerAdvice)
 	}
 	return b.String()
 }
 
 func (c Code) status() int {
 	switch c {
+	case Invalid:
+		return http.StatusBadRequest
 	case NotFound:
 		return http.StatusNotFound
 	case Forbidden:

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -20,9 +23,11 @@ type Daemon interface {
 	Down(ctx context.Context, tunnel string) (Tunnel, error)
 	Rekey(ctx context.Context, tunnel string, what Rekey) (Tunnel, error)
 	Reload(ctx context.Context) (Reloaded, error)
-	// Events delivers what happens from now on until ctx ends or the daemon
-	// stops; then the channel is closed. An empty tunnel is all of them.
-	Events(ctx context.Context, tunnel string) (<-chan Event, error)
+	Why(ctx context.Context, tunnel string) (Why, error)
+	// Events delivers the events that are kept and, when they are followed,
+	// what happens from then on until ctx ends or the daemon stops; then the
+	// channel is closed.
+	Events(ctx context.Context, w Wanted) (<-chan Event, error)
 }
 
 // Bounds of the server: what a caller can make it hold or wait for.
@@ -48,6 +53,7 @@ func NewServer(d Daemon, program string) *Server {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/version", s.version)
 	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("GET /v1/tunnels/{name}/why", s.why)
 	mux.HandleFunc("POST /v1/tunnels/{name}/up", s.change(s.up))
 	mux.HandleFunc("POST /v1/tunnels/{name}/down", s.change(s.down))
 	mux.HandleFunc("POST /v1/tunnels/{name}/rekey", s.change(s.rekey))
@@ -78,6 +84,11 @@ func (s *Server) Close() error { return s.http.Close() }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	doc, err := s.daemon.Status(r.Context())
+	answer(w, doc, err)
+}
+
+func (s *Server) why(w http.ResponseWriter, r *http.Request) {
+	doc, err := s.daemon.Why(r.Context(), r.PathValue("name"))
 	answer(w, doc, err)
 }
 
@@ -125,14 +136,19 @@ func (s *Server) change(do func(*http.Request) (any, error)) http.HandlerFunc {
 
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 	answer(w, nil, &Error{Code: NotFound, Message: "no resource " + r.Method + " " + r.URL.Path +
-		"; there are GET /v1/status, /v1/events and /v1/version, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
+		"; there are GET /v1/status, /v1/events, /v1/version and /v1/tunnels/NAME/why, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
 }
 
 // events streams one event per line. The header goes out once the
 // subscription stands, so that a caller who then asks for something sees all
 // that follows from it.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	events, err := s.daemon.Events(r.Context(), r.URL.Query().Get("tunnel"))
+	wanted, err := wantedOf(r.URL.Query())
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	events, err := s.daemon.Events(r.Context(), wanted)
 	if err != nil {
 		answer(w, nil, err)
 		return
@@ -151,6 +167,27 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return // the caller is gone; its context ends the subscription
 		}
 	}
+}
+
+// wantedOf reads a request for events: tunnel=NAME; last=N and since=TIME for
+// those that are kept; follow=no for nothing else.
+func wantedOf(q url.Values) (Wanted, error) {
+	w := Wanted{Tunnel: q.Get("tunnel"), Follow: q.Get("follow") != "no"}
+	if text := q.Get("since"); text != "" {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return w, &Error{Code: Invalid, Message: "since=" + text + " is no time; write one as in 2026-03-04T12:00:00Z"}
+		}
+		w.Since, w.Last = at, math.MaxInt
+	}
+	if text := q.Get("last"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return w, &Error{Code: Invalid, Message: "last=" + text + " is no number of events"}
+		}
+		w.Last = int(n)
+	}
+	return w, nil
 }
 
 func answer(w http.ResponseWriter, doc any, err error) {

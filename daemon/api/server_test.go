@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 type canned struct {
 	events chan Event
 	asked  []string
+	wanted Wanted
 }
 
 func (c *canned) Status(context.Context) (Status, error) {
@@ -47,7 +49,16 @@ func (c *canned) Reload(context.Context) (Reloaded, error) {
 	return Reloaded{}, &Error{Code: InvalidConfig, Message: "invalid", Faults: []ConfigFault{{"a.toml", 3, "x", "y"}}}
 }
 
-func (c *canned) Events(context.Context, string) (<-chan Event, error) { return c.events, nil }
+func (c *canned) Why(_ context.Context, name string) (Why, error) {
+	if name != "汤姆/1" {
+		return Why{}, &Error{Code: NotFound, Message: "no tunnel " + name}
+	}
+	return Why{Version: Schema, Tunnel: name, Fault: &Fault{Parameter: "ike.dh_group"}}, nil
+}
+func (c *canned) Events(_ context.Context, w Wanted) (<-chan Event, error) {
+	c.wanted = w
+	return c.events, nil
+}
 
 // serve answers on a socket of its own and returns a client for it.
 func serve(t *testing.T, d Daemon, tweaks ...func(*Server)) *http.Client {
@@ -105,6 +116,10 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/status", 200, `"state": "up"`},
 		{"GET", "/v1/version", 200, `"program": "test 1"`},
 		{"POST", "/v1/tunnels/%E6%B1%A4%E5%A7%86%2F1/up", 200, `"state": "negotiating"`},
+		{"GET", "/v1/tunnels/%E6%B1%A4%E5%A7%86%2F1/why", 200, `"parameter": "ike.dh_group"`},
+		{"GET", "/v1/tunnels/nobody/why", 404, `"code": "not_found"`},
+		{"GET", "/v1/events?since=yesterday", 400, `2026-03-04T12:00:00Z`},
+		{"GET", "/v1/events?last=-1", 400, `"code": "invalid"`},
 		{"POST", "/v1/tunnels/nobody/up", 404, `"code": "not_found"`},
 		{"POST", "/v1/tunnels/nobody/down", 500, `"message": "the machine is on fire"`},
 		{"POST", "/v1/reload", 422, `"line": 3`},
@@ -169,6 +184,23 @@ func TestEventsAreALineEachAndOutliveTheReadTimeout(t *testing.T) {
 	close(d.events)
 	if lines.Scan() {
 		t.Errorf("a line after the end: %q", lines.Text())
+	}
+}
+
+func TestWhichEventsAreWanted(t *testing.T) {
+	since := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	for query, want := range map[string]Wanted{
+		"":                                      {Follow: true},
+		"?tunnel=a&last=7":                      {Tunnel: "a", Last: 7, Follow: true},
+		"?follow=no&since=2026-03-04T12:00:00Z": {Since: since, Last: math.MaxInt},
+		"?follow=no&since=2026-03-04T13:00:00%2B01:00&last=3": {Since: since, Last: 3},
+	} {
+		d := &canned{events: make(chan Event)}
+		close(d.events)
+		ask(t, serve(t, d), "GET", "/v1/events"+query, "")
+		if w := d.wanted; w.Tunnel != want.Tunnel || !w.Since.Equal(want.Since) || w.Last != want.Last || w.Follow != want.Follow {
+			t.Errorf("%q: %+v, want %+v", query, w, want)
+		}
 	}
 }
 

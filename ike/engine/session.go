@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -134,17 +135,32 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.peerMoved(s, r.Remote)
 	}
 	if r.Kind == ike.Refused || s.member == nil {
-		e.note(r, s.established())
+		e.note(s, r)
 	}
 }
 
 // note shows a fault that no negotiation of ours has: the peer cannot get
 // through to us. What is only malformed explains nothing to an operator, and
 // anybody can send it.
-func (e *Engine) note(r ike.Report, proven bool) {
+func (e *Engine) note(s *session, r ike.Report) {
 	if r.Fault != nil && r.Fault.Cause != ike.CauseMalformed {
-		e.tellLater(e.tunnels[r.Tunnel], tunnel.Noted{Fault: r.Fault, Proven: proven})
+		up := s.established()
+		e.tellLater(e.tunnels[r.Tunnel], tunnel.Noted{
+			Fault: r.Fault, Exchange: cmp.Or(r.Exchange, s.exchange(up)), Proven: up, Ours: s.initiator() && !up,
+		})
 	}
+}
+
+// exchange is the one that a session is in, or ends in: phase 1, or the quick
+// modes for which it stands.
+func (s *session) exchange(stood bool) string {
+	switch {
+	case stood:
+		return "quick mode"
+	case s.member != nil:
+		return s.member.Peer().Mode.String()
+	}
+	return "phase 1"
 }
 
 // sessionUp gives an authenticated session to its tunnel. One whose tunnel went
@@ -245,7 +261,7 @@ func (e *Engine) sessionDown(s *session, f *ike.Fault) {
 	}
 	e.later(func() {
 		e.tell(m, tunnel.SessionDown{
-			Asked: s.asked, Fault: f, Renewal: s.renewal && !stood, Last: stood && m.established() == nil,
+			Asked: s.asked, Fault: f, Exchange: s.exchange(stood), Renewal: s.renewal && !stood, Last: stood && m.established() == nil,
 		})
 	})
 }
@@ -321,7 +337,7 @@ func (e *Engine) childFailed(s *session, r ike.Report, ends bool) {
 	}
 	e.takeBack(s, r.SPI)
 	if !r.Initiator {
-		e.note(r, true)
+		e.note(s, r)
 		return
 	}
 	s.finished(r.Sel)

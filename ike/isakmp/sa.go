@@ -53,7 +53,9 @@ const (
 	LifeKB      = 2
 
 	EncapTunnel         = 1
-	EncapUDPTunnel      = 3     // RFC 3947 §5.1
+	EncapTransport      = 2
+	EncapUDPTunnel      = 3 // RFC 3947 §5.1
+	EncapUDPTransport   = 4
 	EncapUDPTunnelDraft = 61443 // draft-ietf-ipsec-nat-t-ike-02 and 03
 )
 

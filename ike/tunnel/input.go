@@ -35,10 +35,11 @@ type SessionAges struct{ Renew time.Time }
 // SessionDown says that a session ended, and with it the negotiations of the
 // pairs that it had been asked for and had not finished.
 type SessionDown struct {
-	Asked   []xfrm.Selector
-	Fault   *ike.Fault
-	Renewal bool // it was to replace another one
-	Last    bool // it stood, and no other one does
+	Asked    []xfrm.Selector
+	Fault    *ike.Fault
+	Exchange string // that it ended in, "" for none
+	Renewal  bool   // it was to replace another one
+	Last     bool   // it stood, and no other one does
 }
 
 // ChildUp gives the tunnel a child: both SAs are in the data plane.
@@ -106,10 +107,13 @@ type Probed struct{ Passing bool }
 type Moved struct{ To netip.AddrPort }
 
 // Noted gives the tunnel a fault to show: the peer tried to reach us and could
-// not. Proven tells that it was the peer, and nobody who has but its address.
+// not. Proven tells that it was the peer, and nobody who has but its address;
+// Ours that it is about a negotiation of ours, whose end will be told as such.
 type Noted struct {
-	Fault  *ike.Fault
-	Proven bool
+	Fault    *ike.Fault
+	Exchange string
+	Proven   bool
+	Ours     bool
 }
 
 func (Tick) input()          {}

@@ -19,6 +19,8 @@ const (
 	// soon is the age below which a lost child counts as a failed try, so that
 	// a peer that deletes what it just made is not asked without a pause.
 	soon = 10 * time.Second
+	// quickMode is the exchange that makes a child.
+	quickMode = "quick mode"
 )
 
 // pair is one selector pair and the children that stand for it.
@@ -63,11 +65,11 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 	t.carrier.try = 0
 	t.replaceDoubted(p)
 	if c.Initiator {
-		t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: c.Sel, Initiator: true})
+		t.history.add(t.now, Negotiation{Began: p.began, Took: t.now.Sub(p.began), Exchange: quickMode, Sel: c.Sel, Initiator: true})
 		p.asked = false
 		t.carrier.next = time.Time{}
 	} else {
-		t.history.add(Negotiation{Began: t.now, Sel: c.Sel})
+		t.history.add(t.now, Negotiation{Began: t.now, Exchange: quickMode, Sel: c.Sel})
 		t.yield()
 	}
 	if len(p.children) > maxOlder+1 {
@@ -94,10 +96,13 @@ func (t *Tunnel) childFailed(in ChildFailed) {
 		return
 	}
 	p.asked = false
-	t.history.add(Negotiation{Began: p.began, Took: t.now.Sub(p.began), Sel: in.Sel, Initiator: true, Fault: in.Fault})
+	f := t.history.informed(in.Fault)
+	t.history.add(t.now, Negotiation{
+		Began: p.began, Took: t.now.Sub(p.began), Exchange: quickMode, Sel: in.Sel, Initiator: true, Fault: f,
+	})
 	p.wait.fail(t.now, t.rand)
 	if !t.stands(p) {
-		t.blamePair(p, in.Fault)
+		t.blamePair(p, f)
 	}
 }
 
@@ -172,7 +177,7 @@ func (t *Tunnel) installFailed(in InstallFailed) {
 		Text:   fmt.Sprintf("the data plane refused an SA: %v", in.Err),
 		Advice: "see that the data plane has the tunnel's algorithms",
 	}
-	t.history.add(Negotiation{Began: t.now, Sel: p.child.Sel, Fault: f})
+	t.history.add(t.now, Negotiation{Began: t.now, Exchange: quickMode, Sel: p.child.Sel, Fault: f})
 	t.takeDown(p, i, f)
 }
 

@@ -210,8 +210,9 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 	case in.Last && in.Fault.Cause == ike.CauseDead:
 		t.peerDead(in.Fault)
 	case !began.IsZero(): // something was waiting for it
-		t.blame(in.Fault)
-		t.history.add(Negotiation{Began: began, Took: t.now.Sub(began), Initiator: true, Fault: in.Fault})
+		f := t.history.informed(in.Fault)
+		t.blame(f)
+		t.history.add(t.now, Negotiation{Began: began, Took: t.now.Sub(began), Exchange: in.Exchange, Initiator: true, Fault: f})
 		t.carrier.fail(t.now, t.rand)
 	}
 	if in.Last && !t.renew.IsZero() {
@@ -223,11 +224,15 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 // nobody has proved must not spoil a good state: it shows while nothing stands.
 func (t *Tunnel) noted(in Noted) {
 	n := t.standing()
-	if in.Fault == nil || in.Fault == t.fault || t.desire == off || n == len(t.pairs) || n > 0 && !in.Proven {
+	if in.Fault == nil || t.desire == off || n > 0 && !in.Proven {
 		return
 	}
-	t.fault = in.Fault
-	t.history.add(Negotiation{Began: t.now, Fault: in.Fault})
+	if !in.Ours && !t.history.tells(in.Fault) {
+		t.history.add(t.now, Negotiation{Began: t.now, Exchange: in.Exchange, Fault: in.Fault})
+	}
+	if n < len(t.pairs) {
+		t.fault = in.Fault
+	}
 }
 
 func (t *Tunnel) acquired(reqID uint32) {

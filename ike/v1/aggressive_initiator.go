@@ -131,11 +131,8 @@ func (s *Session) verifyResponder(chain []isakmp.Payload, trial *keyExchange, c 
 	id, _ := isakmp.Find(chain, isakmp.ID)
 	if !hashFits(chain, trial.hashR(sec, c, id)) {
 		sec.wipe()
-		return secrets{}, &refusal{notify: isakmp.AuthenticationFailed, fault: &ike.Fault{
-			Cause:  ike.CauseAuth,
-			Text:   "the pre-shared keys differ: the peer's answer is not authentic under ours",
-			Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
-		}}
+		return secrets{}, &refusal{notify: isakmp.AuthenticationFailed, fault: otherKeys(
+			"the pre-shared keys differ: the peer's answer is not authentic under ours")}
 	}
 	return sec, nil
 }

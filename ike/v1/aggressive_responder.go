@@ -213,11 +213,8 @@ func (s *Session) repeat(r *reply, m message) {
 func (s *Session) takeInitiatorProof(m message) (func(), *refusal) {
 	o, err := s.openProof(m)
 	if err != nil || !hashFits(o.chain, s.main.hashI(s.secrets, s.cookies, s.main.idii)) {
-		return nil, &refusal{notify: isakmp.AuthenticationFailed, fault: &ike.Fault{
-			Cause:  ike.CauseAuth,
-			Text:   "the pre-shared keys differ: message 3 is not authentic under ours",
-			Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
-		}}
+		return nil, &refusal{notify: isakmp.AuthenticationFailed, fault: otherKeys(
+			"the pre-shared keys differ: message 3 is not authentic under ours")}
 	}
 	return func() {
 		s.progressed = true

@@ -14,18 +14,24 @@ import (
 // noSuchPair explains a pair of networks that is not ours, and names the
 // nearest that is.
 func noSuchPair(p ike.Peer, asked xfrm.Selector) *ike.Fault {
-	f := &ike.Fault{
-		Cause: ike.CauseSelectors, Text: "the peer asks for a pair of networks that the tunnel does not have",
-		Theirs: asked.String(),
-		Advice: fmt.Sprintf("add an spd with local = %q and peer = [%q], or change the peer", asked.Local, asked.Remote),
-	}
-	score := -1
+	near, score := xfrm.Selector{}, -1
 	for _, c := range p.Children {
 		if n := likeness(c.Sel, asked); n > score {
-			score, f.Ours = n, c.Sel.String()
+			near, score = c.Sel, n
 		}
 	}
+	f := otherNetworks("the peer asks for a pair of networks that the tunnel does not have", near, asked)
+	f.Advice = fmt.Sprintf("add [[vpn_tunnel.%s.spd]] with local = %q and peer = [%q]", bare(p.Name), asked.Local, asked.Remote)
 	return f
+}
+
+// otherNetworks explains that the peer has other networks than ours.
+func otherNetworks(text string, ours, theirs xfrm.Selector) *ike.Fault {
+	return &ike.Fault{
+		Cause: ike.CauseSelectors, Text: text, Ours: ours.String(), Theirs: theirs.String(),
+		PeerAdvice: fmt.Sprintf("set the networks %v on its side and %v on ours", ours.Remote, ours.Local),
+		Compared:   compareNetworks(ours, theirs),
+	}
 }
 
 // likeness counts the bits that two pairs have in common.
@@ -45,23 +51,77 @@ func alike(a, b netip.Prefix) int {
 }
 
 // notOffered explains an answer that is none of what we offered.
-func notOffered(ours []ike.Proposal, theirs []candidate) *ike.Fault {
-	return &ike.Fault{
+func notOffered(w wish, theirs []candidate) *ike.Fault {
+	f := &ike.Fault{
 		Cause: ike.CauseProposal, Text: "the peer chose what we did not offer",
-		Ours: listWords(ours), Theirs: listTheirs(theirs),
+		Ours: listWords(w.proposals), Theirs: listTheirs(theirs),
 	}
+	if w, ours, c, ok := nearest([]wish{w}, theirs); ok {
+		f.Compared = w.compare(ours, c)
+	}
+	return f
+}
+
+// noIKE explains an offer of phase 1 that has nothing for any of the peers that
+// it may be.
+func noIKE(peers []ike.Peer, theirs []candidate) *ike.Fault {
+	wishes := make([]wish, len(peers))
+	for i, p := range peers {
+		wishes[i] = phase1(p)
+	}
+	return noneInCommon(wishes, theirs)
 }
 
 // noneInCommon explains an offer that has nothing for us, and names the nearest
 // thing to change.
-func noneInCommon(what, table string, ours []ike.Proposal, theirs []candidate) *ike.Fault {
-	return &ike.Fault{
-		Cause:  ike.CauseProposal,
-		Text:   "no " + what + " proposal in common",
-		Ours:   listWords(ours),
-		Theirs: listTheirs(theirs),
-		Advice: adviceFor(table, ours, theirs),
+func noneInCommon(wishes []wish, theirs []candidate) *ike.Fault {
+	var ours []ike.Proposal
+	for _, w := range wishes {
+		ours = append(ours, w.proposals...)
 	}
+	f := &ike.Fault{
+		Cause: ike.CauseProposal, Text: "no " + wishes[0].what + " proposal in common",
+		Ours: listWords(ours), Theirs: listTheirs(theirs),
+	}
+	w, proposal, c, ok := nearest(wishes, theirs)
+	if !ok {
+		f.PeerAdvice = "offer one ESP or IKE proposal without bundles"
+		return f
+	}
+	f.Compared = w.compare(proposal, c)
+	differ := differing(f.Compared)
+	f.PeerAdvice = w.peerChange(differ)
+	if !c.unknown {
+		f.Advice = w.change(differ)
+	}
+	f.Text += inWhat(differ)
+	if len(differ) == 1 {
+		f.Cause = causeOf(differ[0])
+	}
+	return f
+}
+
+// inWhat says in what the nearest two differ.
+func inWhat(differ []ike.Parameter) string {
+	var words []string
+	for _, p := range differ {
+		words = append(words, spoken[keyOf(p)])
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ": the nearest differ in " + strings.Join(words, ", ")
+}
+
+// causeOf is the class of a fault of which one parameter is to blame.
+func causeOf(p ike.Parameter) ike.Cause {
+	switch keyOf(p) {
+	case keyPFS:
+		return ike.CausePFS
+	case keyLifetime:
+		return ike.CauseLifetime
+	}
+	return ike.CauseProposal
 }
 
 func listWords(list []ike.Proposal) string {
@@ -82,115 +142,127 @@ func listTheirs(theirs []candidate) string {
 			all = append(all, fmt.Sprintf("and %d more", len(theirs)-shown))
 			break
 		}
-		all = append(all, strings.Join(c.words, "/"))
+		all = append(all, c.offered.String())
 	}
 	return strings.Join(all, ", ")
 }
 
-// adviceFor finds the pair of proposals that differ least, and says what to
-// write in ours.
-func adviceFor(table string, ours []ike.Proposal, theirs []candidate) string {
-	best, advice := 4, ""
-	for _, o := range ours {
-		for _, c := range theirs {
-			if c.unknown {
-				continue
-			}
-			if changes := changesTo(o, c.offered.proposal, table); len(changes) < best {
-				best, advice = len(changes), "write "+strings.Join(changes, " and ")+" in the tunnel's ["+table+"], or change the peer"
-			}
+// whyNoESP explains an offer of phase 2 that has nothing for us. What a candidate
+// asks for beside its algorithms and cannot have is noted with it.
+func (s *Session) whyNoESP(q *quick, theirs []candidate) *ike.Fault {
+	for i := range theirs {
+		c := &theirs[i]
+		if !s.encapFits(c.encap) {
+			c.unknown = true
+			c.note(keyEncapsulation, encapWord(c.encap))
+		}
+		if _, ok := validSPI(c.proposal.SPI); !ok {
+			c.unknown = true
+			c.note(keyAttribute, fmt.Sprintf("SPI %x", c.proposal.SPI))
 		}
 	}
-	return advice
-}
-
-func changesTo(ours, theirs ike.Proposal, table string) []string {
-	var changes []string
-	if ours.Cipher != theirs.Cipher || ours.KeyBits != theirs.KeyBits {
-		c, _ := suite.CipherOf(theirs.Cipher, theirs.KeyBits)
-		changes = append(changes, fmt.Sprintf("encryption = %q", c.Word))
-	}
-	if ours.Hash != theirs.Hash {
-		h, _ := suite.HashOf(theirs.Hash)
-		changes = append(changes, fmt.Sprintf("integrity = %q", h.Word))
-	}
-	if ours.Group != theirs.Group {
-		changes = append(changes, groupChange(theirs.Group, table))
-	}
-	return changes
-}
-
-func groupChange(g ike.Group, table string) string {
-	row, ok := suite.GroupOf(g)
-	switch {
-	case table == "ike":
-		return fmt.Sprintf("dh_group = %q", row.Word)
-	case !ok:
-		return `pfs = "disable"`
-	}
-	return fmt.Sprintf("pfs = %q", "DH-"+row.Word)
-}
-
-// whyNoESP explains; that only PFS differs is worth its own class. What is not
-// usable, for its SPI or its encapsulation mode, is no ground for advice.
-func whyNoESP(q *quick, theirs, usable []candidate) *ike.Fault {
-	f := noneInCommon("IPsec", "ipsec", q.child.Proposals, theirs)
-	if len(theirs) > 0 && len(usable) == 0 {
-		f.Text, f.Advice = "the peer's SPI or encapsulation mode cannot be had", "set the peer to tunnel mode"
-		return f
-	}
-	f.Advice = adviceFor("ipsec", q.child.Proposals, usable)
-	for _, ours := range q.child.Proposals {
-		for _, c := range usable {
-			if !c.unknown && c.offered.proposal.Suite() == ours.Suite() {
-				f.Cause = ike.CausePFS
-			}
-		}
-	}
-	return f
+	return noneInCommon([]wish{phase2(s.peer.Name, q.child)}, theirs)
 }
 
 // otherMode explains a first message of a mode that no tunnel with the peer's
 // address uses.
-func otherMode(theirs ike.Mode) *ike.Fault {
-	ours, word := ike.Main, "AGGRESSIVE"
+func otherMode(tunnel string, theirs ike.Mode) *ike.Fault {
+	ours := ike.Main
 	if theirs == ike.Main {
-		ours, word = ike.Aggressive, "MAIN"
+		ours = ike.Aggressive
 	}
-	there := fmt.Sprintf("set the peer to %v", ours)
 	return &ike.Fault{
 		Cause: ike.CauseMode, Text: fmt.Sprintf("the peer uses %v, this tunnel %v", theirs, ours),
 		Ours: ours.String(), Theirs: theirs.String(),
-		Advice:     fmt.Sprintf("write mode = %q in the tunnel's [ike], or %s", word, there),
-		PeerAdvice: there,
-		Compared:   []ike.Parameter{{Name: "mode", Ours: ours.String(), Theirs: theirs.String()}},
+		Advice:     fmt.Sprintf("write mode = %q in %s", modeWord(theirs), table(tunnel, "ike")),
+		PeerAdvice: fmt.Sprintf("set %v", ours),
+		Compared:   []ike.Parameter{{Name: nameMode, Ours: modeWord(ours), Theirs: modeWord(theirs)}},
 	}
 }
 
-// phase1Notified explains an error that the peer sent during phase 1.
+// phase1Notified explains an error that somebody sent in clear during phase 1.
 func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
-	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + t.String(), Advice: "look at the peer's log"}
 	switch {
 	case t == isakmp.NoProposalChosen:
-		f.Cause, f.Ours = ike.CauseProposal, listWords(s.peer.Proposals)
-		f.Text = "the peer accepts none of our IKE proposals (it sent NO-PROPOSAL-CHOSEN)"
-		f.Advice = "give [ike] the encryption, integrity and dh_group that the peer has"
+		return s.noneAccepted()
 	case t == isakmp.InvalidMajorVersion:
 		return s.speaksIKEv2()
 	case t == isakmp.InvalidID:
-		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
-		f.Text = "the peer knows nobody of our identity (it sent INVALID-ID-INFORMATION)"
-		f.Advice = "write the local_identity that the peer expects in [ike]"
+		return s.weAreUnknown(t)
 	case s.state == wantResponderProof:
-		f.Cause, f.Ours = ike.CauseIdentity, s.peer.LocalID.Text
-		f.Text = "the peer refused aggressive mode (it sent " + t.String() + "): it knows nobody of our identity, or allows main mode only"
-		f.Advice = "write the local_identity that the peer expects in [ike], or let the peer accept aggressive mode with pre-shared keys"
+		f := s.weAreUnknown(t)
+		f.Text += ", or allows main mode only"
+		f.PeerAdvice += ", and allow aggressive mode with pre-shared keys"
+		f.Compared = append(f.Compared, ike.Parameter{Name: nameMode, Ours: modeWord(s.peer.Mode)})
+		return f
 	case s.state == wantResponderID || s.state == wantInitiatorProof:
-		f.Cause = ike.CauseAuth
-		f.Text = "the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ"
-		f.Advice = "write the same pre_shared_key on both sides"
+		return otherKeys("the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ")
 	}
-	return f
+	return sent(t)
+}
+
+// phase1Refused explains an error that came under the keys of phase 1 before it was
+// done. Whoever has those has the pre-shared key: it is not the key that the peer
+// minds, and what else it has seen of us is our identity.
+func (s *Session) phase1Refused(t isakmp.NotifyType) *ike.Fault {
+	if (s.state == wantResponderID || s.state == wantInitiatorProof) && (t == isakmp.AuthenticationFailed || t == isakmp.InvalidID) {
+		return s.weAreUnknown(t)
+	}
+	return s.phase1Notified(t)
+}
+
+// sent explains an error that tells no more than its name.
+func sent(t isakmp.NotifyType) *ike.Fault {
+	return &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + t.String(), PeerAdvice: "look at its log"}
+}
+
+// noneAccepted explains a refusal of our offer of phase 1. The peer does not say
+// what it minds; a peer without IKEv1 for our address, or with another mode,
+// refuses in the same words.
+func (s *Session) noneAccepted() *ike.Fault {
+	w := phase1(s.peer)
+	return &ike.Fault{
+		Cause: ike.CauseProposal, Ours: listWords(w.proposals),
+		Text:       "the peer accepts none of our IKE proposals, or has no IKEv1 for our address (it sent NO-PROPOSAL-CHOSEN)",
+		Advice:     "write the encryption, integrity and dh_group of the peer in " + table(w.tunnel, w.table),
+		PeerAdvice: "allow IKEv1 in " + s.peer.Mode.String() + " from " + s.local.Addr().String() + " with one of our proposals",
+		Compared: append(w.hidden(),
+			ike.Parameter{Name: nameMode, Ours: modeWord(s.peer.Mode)}, ike.Parameter{Name: nameVersion, Ours: "IKEV1"}),
+	}
+}
+
+// weAreUnknown explains that the peer expects another identity of us.
+func (s *Session) weAreUnknown(t isakmp.NotifyType) *ike.Fault {
+	id := s.peer.LocalID
+	return &ike.Fault{
+		Cause: ike.CauseIdentity, Ours: id.Text,
+		Text:       "the peer knows nobody who calls himself " + id.Text + " (it sent " + t.String() + ")",
+		Advice:     "write the local_identity that the peer expects in " + table(s.peer.Name, "ike"),
+		PeerAdvice: "make " + id.Text + " the identity that it expects of us",
+		Compared:   compareIdentity("local", id, ike.ID{}),
+	}
+}
+
+// otherKeys explains that the pre-shared keys differ. What they are is not said.
+func otherKeys(text string) *ike.Fault {
+	return &ike.Fault{
+		Cause: ike.CauseAuth, Text: text, Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
+		Compared: []ike.Parameter{{Name: nameKey}},
+	}
+}
+
+// notOpened explains a message 5 or 6 that no key of ours opens as it should.
+// Other keys make garbage of all of it. A message that ends within a block, or
+// whose payloads stand and whose hash does not fit, was sealed with our keys and
+// changed since.
+func notOpened(step string, m message, block int, o opened) *ike.Fault {
+	switch {
+	case (len(m.raw)-isakmp.HeaderSize)%block != 0:
+		return malformed(step + " is damaged: it ends within a block").fault
+	case o.chain != nil:
+		return malformed(step + " is damaged: it opens with our key, and its hash does not fit").fault
+	}
+	return otherKeys("the pre-shared keys differ: " + step + " cannot be decrypted with ours")
 }
 
 // speaksIKEv2 explains a peer that does not know IKEv1. Libreswan says so by an
@@ -199,7 +271,7 @@ func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
 func (s *Session) speaksIKEv2() *ike.Fault {
 	return &ike.Fault{
 		Cause: ike.CauseVersion, Text: s.remote.String() + " speaks only IKEv2, and this tunnel is one of IKEv1",
-		Ours: "IKEv1", Theirs: "IKEv2",
+		Ours: "IKEv1", Theirs: "IKEv2", Compared: []ike.Parameter{{Name: nameVersion, Ours: "IKEV1", Theirs: "IKEV2"}},
 		PeerAdvice: "let the peer speak IKEv1 with us (Libreswan: ikev1-policy=accept and keyexchange=ikev1; strongSwan: version = 1)",
 	}
 }
@@ -214,38 +286,55 @@ func (s *Session) hintVersion(h isakmp.Header) {
 }
 
 // quickNotified explains an error that the peer sent in answer to a quick mode.
-func quickNotified(q *quick, t isakmp.NotifyType) *ike.Fault {
-	f := &ike.Fault{Cause: ike.CauseNotify, Text: "the peer refused the quick mode with " + t.String(), Advice: "look at the peer's log"}
+func (s *Session) quickNotified(q *quick, t isakmp.NotifyType) *ike.Fault {
+	w := phase2(s.peer.Name, q.child)
 	switch t {
 	case isakmp.NoProposalChosen:
-		f.Cause, f.Ours = ike.CauseProposal, listWords(q.child.Proposals)
-		f.Text = "the peer accepts none of our IPsec proposals (it sent NO-PROPOSAL-CHOSEN)"
-		f.Advice = "give [ipsec] the encryption, integrity and pfs that the peer has"
+		return &ike.Fault{
+			Cause: ike.CauseProposal, Ours: listWords(w.proposals),
+			Text:       "the peer accepts none of our IPsec proposals (it sent NO-PROPOSAL-CHOSEN)",
+			Advice:     "write the encryption, integrity and pfs of the peer in " + table(w.tunnel, w.table),
+			PeerAdvice: "allow one of our proposals in phase 2",
+			Compared:   w.hidden(),
+		}
 	case isakmp.InvalidID:
-		f.Cause, f.Ours = ike.CauseSelectors, q.child.Sel.String()
-		f.Text = "the peer does not have this pair of networks (it sent INVALID-ID-INFORMATION)"
-		f.Advice = "give both sides the same networks"
+		return &ike.Fault{
+			Cause: ike.CauseSelectors, Ours: q.child.Sel.String(),
+			Text:       "the peer does not have this pair of networks (it sent INVALID-ID-INFORMATION)",
+			Advice:     "give both sides the same networks",
+			PeerAdvice: fmt.Sprintf("add the networks %v on its side and %v on ours", q.child.Sel.Remote, q.child.Sel.Local),
+			Compared:   compareNetworks(q.child.Sel, xfrm.Selector{}),
+		}
 	}
+	f := sent(t)
+	f.Text = "the peer refused the quick mode with " + t.String()
 	return f
 }
 
-// noAnswer explains a phase 1 that ran out of time.
+// noAnswer explains a phase 1 that ran out of time by how far it came.
 func (s *Session) noAnswer() *ike.Fault {
 	if s.hint != nil {
 		return s.hint
 	}
+	step := s.awaited()
 	f := &ike.Fault{
 		Cause:  ike.CauseTimeout,
-		Text:   s.remote.String() + " does not answer",
-		Advice: "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions",
+		Text:   fmt.Sprintf("%v does not answer: %s did not come", s.remote, step),
+		Advice: "see that UDP 500 and 4500 pass in both directions, in datagrams of any size",
 	}
-	if step := s.awaited(); step != "" {
-		f.Text += ": " + step + " did not come"
-	}
-	if s.state == wantResponderID || s.state == wantInitiatorID || s.state == wantInitiatorProof {
-		f.Cause = ike.CauseAuth
-		f.Text = s.remote.String() + " stopped at authentication"
+	switch {
+	case s.state == wantChoice, s.state == wantResponderProof:
+		f.Text = fmt.Sprintf("%v does not answer: nothing at all came back", s.remote)
+		f.Advice = "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions"
+		f.Compared = []ike.Parameter{{Name: namePort500, Ours: "sent from " + s.local.String()}}
+	case s.state == wantResponderID && s.remote.Port() == xfrm.PortNATT, s.state == wantInitiatorID && (s.nat.here || s.nat.there):
+		f.Text = fmt.Sprintf("%v answers on UDP 500 and not on UDP 4500: %s did not come", s.remote.Addr(), step)
+		f.Advice = "let UDP 4500 pass in both directions: a translator is on the way, so IKE and ESP go on from there"
+		f.Compared = []ike.Parameter{{Name: namePort4500, Ours: "expected at " + s.local.Addr().String()}}
+	case s.state == wantResponderID, s.state == wantInitiatorProof:
+		f.Cause, f.Text = ike.CauseAuth, s.remote.String()+" stopped at authentication"
 		f.Advice = "compare pre_shared_key and the identities on both sides"
+		f.Compared = []ike.Parameter{{Name: nameKey}}
 	}
 	return f
 }

@@ -78,15 +78,17 @@ func checkIdentity(p ike.Peer, body []byte) *ike.Fault {
 	f := &ike.Fault{
 		Cause: ike.CauseIdentity, Text: "the peer calls itself otherwise than it should",
 		Ours: p.RemoteID.Text, Theirs: describeID(body),
+		PeerAdvice: fmt.Sprintf("make %q its own identity", p.RemoteID.Text),
+		Compared:   compareIdentity("remote", p.RemoteID, ike.ID{Kind: id.Kind, Text: describeID(body)}),
 	}
-	const orThere = " in the tunnel's [ike], or change the peer's own identity"
+	in := " in " + table(p.Name, "ike")
 	switch {
 	case err != nil:
 		f.Advice = "give the peer an address or a name (FQDN) as its own identity"
 	case id.Kind == ike.IDAddress:
-		f.Advice = fmt.Sprintf("write remote_identity = \"ADDRESS\" and remote_address = %q", f.Theirs) + orThere
+		f.Advice = fmt.Sprintf("write remote_identity = \"ADDRESS\" and remote_address = %q", f.Theirs) + in
 	default:
-		f.Advice = fmt.Sprintf("write remote_identity = \"FQDN\" and remote_fqdn = %q", f.Theirs) + orThere
+		f.Advice = fmt.Sprintf("write remote_identity = \"FQDN\" and remote_fqdn = %q", f.Theirs) + in
 	}
 	return f
 }

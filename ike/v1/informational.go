@@ -154,11 +154,7 @@ func (s *Session) takeForeign(m message) {
 		s.refuse(m.Exchange, "", malformed("the message is not authentic").fault)
 		return
 	}
-	s.hint = &ike.Fault{
-		Cause:  ike.CauseAuth,
-		Text:   "the peer answers message 5 under other keys than ours: most likely the pre-shared keys differ",
-		Advice: "write the same pre_shared_key on both sides",
-	}
+	s.hint = otherKeys("the peer answers message 5 under other keys than ours: most likely the pre-shared keys differ")
 	s.refuse(m.Exchange, "", s.hint)
 }
 
@@ -198,7 +194,7 @@ func (s *Session) takeNotify(m message, body []byte) {
 	case !n.Type.IsError():
 		s.takeStatus(n)
 	case s.state != established:
-		s.down(s.phase1Notified(n.Type))
+		s.down(s.phase1Refused(n.Type))
 	default:
 		s.quickRefused(m, n)
 	}
@@ -211,7 +207,7 @@ func (s *Session) quickRefused(m message, n isakmp.Notification) {
 	var waiting []*quick
 	for _, q := range s.sortedQuicks() {
 		if q.phase != finished && bytes.Equal(n.SPI, spiBytes(q.spiIn)) {
-			s.failQuick(q, quickNotified(q, n.Type))
+			s.failQuick(q, s.quickNotified(q, n.Type))
 			return
 		}
 		if q.phase == wantAnswer {
@@ -219,10 +215,10 @@ func (s *Session) quickRefused(m message, n isakmp.Notification) {
 		}
 	}
 	if len(waiting) == 1 && n.Type != isakmp.InvalidSPI {
-		s.failQuick(waiting[0], quickNotified(waiting[0], n.Type))
+		s.failQuick(waiting[0], s.quickNotified(waiting[0], n.Type))
 		return
 	}
-	s.refuse(m.Exchange, n.Type.String(), &ike.Fault{Cause: ike.CauseNotify, Text: "the peer sent " + n.Type.String()})
+	s.refuse(m.Exchange, n.Type.String(), sent(n.Type))
 }
 
 // takeStatus takes an authenticated notification that is no error.

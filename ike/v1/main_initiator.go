@@ -101,9 +101,7 @@ func (s *Session) sendInitiatorID() {
 func (s *Session) takeResponderID(m message) (func(), *refusal) {
 	o, err := s.secrets.open(s.iv, m)
 	if err != nil || !hashFits(o.chain, s.main.hashR(s.secrets, s.cookies, o.get(isakmp.ID))) {
-		return nil, &refusal{fault: &ike.Fault{
-			Cause: ike.CauseAuth, Text: "message 6 is not authentic", Advice: "write the same pre_shared_key on both sides",
-		}}
+		return nil, &refusal{fault: notOpened("message 6", m, s.secrets.cbc.BlockSize(), o)}
 	}
 	if fault := checkIdentity(at(s.peer, s.remote.Addr()), o.get(isakmp.ID)); fault != nil {
 		return func() {

@@ -67,7 +67,7 @@ func (s *Session) readOffer(m message, mode ike.Mode) (offer, *refusal) {
 		}
 	}
 	if o.candidates == nil {
-		return offer{}, &refusal{fault: otherMode(mode), notify: isakmp.NoProposalChosen, fatal: true}
+		return offer{}, &refusal{fault: otherMode(s.candidates[0].Name, mode), notify: isakmp.NoProposalChosen, fatal: true}
 	}
 	return o, nil
 }
@@ -114,14 +114,13 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 // the identity is known: each candidate's is tried. Candidates may share a key,
 // so one whose identity does not fit is no reason to stop.
 func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
-	no := &refusal{notify: isakmp.AuthenticationFailed, fault: &ike.Fault{
-		Cause:  ike.CauseAuth,
-		Text:   "the pre-shared keys differ: message 5 cannot be decrypted with ours",
-		Advice: "write the same pre_shared_key on both sides; mind blanks at its end",
-	}}
+	no := s.cannotOpen(m, opened{})
 	for _, p := range s.candidates {
 		sec, o, older, ok := s.tryKeys(p, m)
 		if !ok {
+			if !no.fatal && o.chain != nil {
+				no = s.cannotOpen(m, o)
+			}
 			continue
 		}
 		fault := checkIdentity(at(p, m.remote.Addr()), o.get(isakmp.ID))
@@ -139,15 +138,29 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 	return nil, no
 }
 
+// cannotOpen refuses a message 5 that no candidate's key opens. Of one that was
+// damaged the peer hears nothing: it sends the true one again.
+func (s *Session) cannotOpen(m message, o opened) *refusal {
+	no := &refusal{fault: notOpened("message 5", m, s.main.choice.proposal.Cipher.BlockSize(), o)}
+	if no.fault.Cause == ike.CauseAuth {
+		no.notify = isakmp.AuthenticationFailed
+	}
+	return no
+}
+
 // tryKeys opens message 5 with a candidate's keys, and tells whether it was an
 // older one than the first that did.
 func (s *Session) tryKeys(p ike.Peer, m message) (sec secrets, o opened, older, ok bool) {
 	for i, psk := range p.Keys {
-		if sec, o, ok = s.tryKey(psk, m); ok {
-			return sec, o, i > 0, true
+		var tried opened
+		if sec, tried, ok = s.tryKey(psk, m); ok {
+			return sec, tried, i > 0, true
+		}
+		if tried.chain != nil {
+			o = tried // the right key, and not the message that was sent
 		}
 	}
-	return secrets{}, opened{}, false, false
+	return secrets{}, o, false, false
 }
 
 func (s *Session) tryKey(psk xfrm.Secret, m message) (secrets, opened, bool) {

@@ -27,7 +27,7 @@ func TestMisfits(t *testing.T) {
 		}, ike.CauseProposal, "AES-CBC-128/SHA1/GROUP2", "3DES-CBC/MD5/GROUP2", `encryption = "3DES-CBC" and integrity = "MD5"`},
 		{"only the group differs", func(a, _ *ike.Peer) {
 			a.Proposals = []ike.Proposal{{Cipher: xfrm.AESCBC, KeyBits: 128, Hash: xfrm.SHA1, Group: 5}}
-		}, ike.CauseProposal, "AES-CBC-128/SHA1/GROUP2", "AES-CBC-128/SHA1/GROUP5", `write dh_group = "GROUP5" in the tunnel's [ike]`},
+		}, ike.CauseProposal, "AES-CBC-128/SHA1/GROUP2", "AES-CBC-128/SHA1/GROUP5", `write dh_group = "GROUP5" in [vpn_tunnel.b.ike]`},
 		{"another key", func(a, _ *ike.Peer) { a.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("12345"))} },
 			ike.CauseAuth, "", "", "same pre_shared_key"},
 		{"another identity", func(a, _ *ike.Peer) { a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "gz.example"} },
@@ -130,7 +130,7 @@ func TestQuickMisfits(t *testing.T) {
 		}, ike.CauseSelectors, "10.0.1.0/24 <-> 192.168.1.0/24", "10.0.2.0/24 <-> 192.168.1.0/24", `local = "10.0.2.0/24"`},
 		{"a narrower network", func(a, _ *ike.Peer) {
 			a.Children[0].Sel.Remote = netip.MustParsePrefix("10.0.1.0/25")
-		}, ike.CauseSelectors, "10.0.1.0/24 <-> 192.168.1.0/24", "10.0.1.0/25 <-> 192.168.1.0/24", "add an spd"},
+		}, ike.CauseSelectors, "10.0.1.0/24 <-> 192.168.1.0/24", "10.0.1.0/25 <-> 192.168.1.0/24", "add [[vpn_tunnel.b.spd]]"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			a, b := peers()

@@ -3,6 +3,7 @@ package v1
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twinspan/twinspan/ike"
@@ -50,18 +51,47 @@ func (c choice) agreed() choice {
 }
 
 // offered is a transform as we understand it. What is not understood stands in
-// words only.
+// its parts only.
 type offered struct {
 	proposal ike.Proposal
 	life     ike.Lifetime
 	encap    uint64
-	words    []string
+	parts    []part
 	unknown  bool // some part is not for us
 }
 
-func (o *offered) strange(what string, value uint64) {
+// part is one thing that a transform says, in the words of the configuration
+// where it has them.
+type part struct{ key, word string }
+
+// The keys of the configuration that the parts belong to. What has no key has
+// the words of RFC 2407 and 2409.
+const (
+	keyEncryption     = "encryption"
+	keyIntegrity      = "integrity"
+	keyGroup          = "dh_group"
+	keyPFS            = "pfs"
+	keyEncapsulation  = "encapsulation"
+	keyLifetime       = "lifetime_seconds"
+	keyLifetimeKB     = "lifetime_kb"
+	keyAuthentication = "authentication"
+	keyAttribute      = "attribute"
+)
+
+func (o *offered) note(key, word string) { o.parts = append(o.parts, part{key, word}) }
+
+func (o *offered) strange(key, what string, value uint64) {
 	o.unknown = true
-	o.words = append(o.words, fmt.Sprintf("%s %d", what, value))
+	o.note(key, fmt.Sprintf("%s %d", what, value))
+}
+
+// String is all parts in one word: "AES-CBC-128/SHA1/GROUP2".
+func (o offered) String() string {
+	words := make([]string, len(o.parts))
+	for i, p := range o.parts {
+		words[i] = p.word
+	}
+	return strings.Join(words, "/")
 }
 
 // cipher and the others note one part.
@@ -72,30 +102,30 @@ func (o *offered) cipher(c suite.Cipher, ok bool, id uint64, bits int) {
 		if bits != suite.NoKeyLength {
 			text += fmt.Sprintf(" with %d-bit keys", bits)
 		}
-		o.words = append(o.words, text)
+		o.note(keyEncryption, text)
 		return
 	}
 	o.proposal.Cipher, o.proposal.KeyBits = c.Cipher, c.KeyBits
-	o.words = append(o.words, c.Word)
+	o.note(keyEncryption, c.Word)
 }
 
 func (o *offered) hash(h suite.Hash, ok bool, id uint64) {
 	if !ok {
-		o.strange("hash", id)
+		o.strange(keyIntegrity, "hash", id)
 		return
 	}
 	o.proposal.Hash = h.Hash
-	o.words = append(o.words, h.Word)
+	o.note(keyIntegrity, h.Word)
 }
 
-func (o *offered) group(id uint64) {
+func (o *offered) group(key string, id uint64) {
 	g, ok := suite.GroupOf(ike.Group(id))
 	if !ok || id > 0xffff {
-		o.strange("DH group", id)
+		o.strange(key, "DH group", id)
 		return
 	}
 	o.proposal.Group = g.Group
-	o.words = append(o.words, g.Word)
+	o.note(key, g.Word)
 }
 
 // attributes are those of a transform by type, the last of each.
@@ -130,11 +160,17 @@ func lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) (life ike.Lif
 	return life
 }
 
-// lifetime notes how long the peer wants the SA to last.
+// lifetime notes how long the peer wants the SA to last. One in a unit that we do
+// not count in is refused: the answer, which echoes it, would agree to it.
 func (o *offered) lifetime(list []isakmp.Attribute, lifeType, lifeValue uint16) {
 	o.life = lifetime(list, lifeType, lifeValue)
 	if o.life.Time == 0 {
 		o.life.Time = defaultLife
+	}
+	for _, a := range list {
+		if a.Type == lifeType && a.Value != isakmp.LifeSeconds && a.Value != isakmp.LifeKB {
+			o.strange(keyLifetime, "lifetime of type", a.Value)
+		}
 	}
 }
 
@@ -152,9 +188,9 @@ func (o *offered) only(list []isakmp.Attribute, lifeType, lifeValue uint16, know
 		switch {
 		case a.Type == lifeType || a.Type == lifeValue || a.Type >= privateUse:
 		case !slices.Contains(known, a.Type):
-			o.strange(fmt.Sprintf("attribute %d =", a.Type), a.Value)
+			o.strange(keyAttribute, fmt.Sprintf("attribute %d =", a.Type), a.Value)
 		case seen[a.Type]:
-			o.strange(fmt.Sprintf("a second attribute %d =", a.Type), a.Value)
+			o.strange(keyAttribute, fmt.Sprintf("a second attribute %d =", a.Type), a.Value)
 		}
 		seen[a.Type] = true
 	}
@@ -172,19 +208,19 @@ func keyLength(values map[uint16]uint64, kind uint16) int {
 // readIKE reads a transform of phase 1.
 func readIKE(t isakmp.Transform) offered {
 	values, o := attributes(t), offered{}
-	o.lifetime(t.Attributes, isakmp.AttrLifeType, isakmp.AttrLife)
 	bits := keyLength(values, isakmp.AttrKeyLength)
 	c, ok := suite.CipherByPhase1(uint16(min(values[isakmp.AttrCipher], 0xffff)), bits)
 	o.cipher(c, ok, values[isakmp.AttrCipher], bits)
 	h, ok := suite.HashByPhase1(uint16(min(values[isakmp.AttrHash], 0xffff)))
 	o.hash(h, ok, values[isakmp.AttrHash])
-	o.group(values[isakmp.AttrGroup])
+	o.group(keyGroup, values[isakmp.AttrGroup])
 	if auth := values[isakmp.AttrAuth]; auth != isakmp.AuthPSK {
-		o.strange("authentication method", auth)
+		o.strange(keyAuthentication, "authentication method", auth)
 	}
 	if t.ID != isakmp.KeyIKE {
-		o.strange("transform", uint64(t.ID))
+		o.strange(keyAttribute, "transform", uint64(t.ID))
 	}
+	o.lifetime(t.Attributes, isakmp.AttrLifeType, isakmp.AttrLife)
 	o.only(t.Attributes, isakmp.AttrLifeType, isakmp.AttrLife,
 		isakmp.AttrCipher, isakmp.AttrHash, isakmp.AttrAuth, isakmp.AttrGroup, isakmp.AttrKeyLength)
 	return o
@@ -195,17 +231,17 @@ func readIKE(t isakmp.Transform) offered {
 func readESP(t isakmp.Transform) offered {
 	values := attributes(t)
 	o := offered{encap: values[isakmp.ESPEncap]}
-	o.lifetime(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife)
 	bits := keyLength(values, isakmp.ESPKeyLength)
 	c, ok := suite.CipherByESP(t.ID, bits)
 	o.cipher(c, ok, uint64(t.ID), bits)
 	h, ok := suite.HashByESP(uint16(min(values[isakmp.ESPAuth], 0xffff)))
 	o.hash(h, ok, values[isakmp.ESPAuth])
 	if g, ok := values[isakmp.ESPGroup]; ok {
-		o.group(g)
+		o.group(keyPFS, g)
 	} else {
-		o.words = append(o.words, "no PFS")
+		o.note(keyPFS, noPFS)
 	}
+	o.lifetime(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife)
 	o.only(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife,
 		isakmp.ESPGroup, isakmp.ESPEncap, isakmp.ESPAuth, isakmp.ESPKeyLength)
 	return o
@@ -275,11 +311,7 @@ func chooseForAny(peers []ike.Peer, sa isakmp.SecurityAssociation) (choice, []ik
 		}
 		return c, fitting, nil
 	}
-	var ours []ike.Proposal
-	for _, p := range peers {
-		ours = append(ours, p.Proposals...)
-	}
-	return choice{}, nil, noneInCommon("IKE", "ike", ours, theirs)
+	return choice{}, nil, noIKE(peers, theirs)
 }
 
 // checkIKEChoice holds message 2 against our offer.
@@ -290,5 +322,5 @@ func checkIKEChoice(p ike.Peer, sa isakmp.SecurityAssociation) (choice, *ike.Fau
 			return c, nil
 		}
 	}
-	return choice{}, notOffered(p.Proposals, theirs)
+	return choice{}, notOffered(phase1(p), theirs)
 }

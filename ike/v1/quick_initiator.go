@@ -83,7 +83,7 @@ func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
 	choice, ok := choose(q.child.Proposals, theirs)
 	_, valid := validSPI(choice.spi)
 	if len(theirs) != 1 || !ok || !s.encapFits(choice.encap) || !valid {
-		return p, notOffered(q.child.Proposals, theirs)
+		return p, notOffered(phase2(s.peer.Name, q.child), theirs)
 	}
 	if (choice.proposal.Group != 0) != (p.public != nil) {
 		return p, &ike.Fault{Cause: ike.CausePFS, Text: "the peer's answer lacks, or adds, the key exchange of PFS"}
@@ -94,10 +94,7 @@ func (s *Session) checkAnswer(q *quick, o opened) (proposed, *ike.Fault) {
 		}
 	}
 	if sel, err := s.selector(p.ids, true); err != nil || len(p.ids) == 2 && sel != q.child.Sel {
-		return p, &ike.Fault{
-			Cause: ike.CauseSelectors, Text: "the peer answered for another pair of networks",
-			Ours: q.child.Sel.String(), Theirs: sel.String(), Advice: "give both sides the same networks",
-		}
+		return p, otherNetworks("the peer answered for another pair of networks", q.child.Sel, sel)
 	}
 	q.choice = choice
 	return p, nil

@@ -133,7 +133,7 @@ func (s *Session) chooseESP(q *quick, p proposed) *refusal {
 	}
 	choice, ok := choose(q.child.Proposals, usable)
 	if !ok {
-		return &refusal{fault: whyNoESP(q, theirs, usable), notify: isakmp.NoProposalChosen}
+		return &refusal{fault: s.whyNoESP(q, theirs), notify: isakmp.NoProposalChosen}
 	}
 	if (choice.proposal.Group != 0) != (p.public != nil) {
 		return &refusal{notify: isakmp.NoProposalChosen, fault: &ike.Fault{

@@ -159,7 +159,7 @@ func TestNATDetection(t *testing.T) {
 }
 
 // A responder that has the keys may refuse message 5 under them: that is no hint
-// but the end.
+// but the end. It has the pre-shared key, so what it minds is our identity.
 func TestAuthenticRefusalOfMessage5(t *testing.T) {
 	p := newPair(t, first(peers()), second(peers()))
 	p.tamper = func(from *end, data []byte) []byte {
@@ -172,7 +172,7 @@ func TestAuthenticRefusalOfMessage5(t *testing.T) {
 	p.tamper = nil
 	data := p.a.sealed(isakmp.Informational, 7, notify(isakmp.AuthenticationFailed, nil, nil))
 	p.step(p.a, ike.Packet{Local: p.a.s.local, Remote: p.a.s.remote, Data: data})
-	if f := p.a.wantFault(ike.SessionDown, ike.CauseAuth); !strings.Contains(f.Text, "AUTHENTICATION-FAILED") {
+	if f := p.a.wantFault(ike.SessionDown, ike.CauseIdentity); !strings.Contains(f.Text, "AUTHENTICATION-FAILED") || f.Key() != "ike.local_address" {
 		t.Error(f.Error())
 	}
 }
@@ -243,7 +243,7 @@ func TestUselessOffersInQuickMode(t *testing.T) {
 		{"an unknown group", func(sa *isakmp.SecurityAssociation) {
 			list := &transform(sa).Attributes
 			*list = append(*list, isakmp.Attribute{Type: isakmp.ESPGroup, Value: 3})
-		}, ike.CauseProposal, "DH group 3"},
+		}, ike.CausePFS, "DH group 3"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			p := establishedPair(t)

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
@@ -93,27 +95,39 @@ func (c *Client) Reload(ctx context.Context) (api.Reloaded, error) {
 	return call[api.Reloaded](ctx, c, http.MethodPost, "/v1/reload")
 }
 
+// Why tells how a tunnel came to the state that it is in.
+func (c *Client) Why(ctx context.Context, tunnel string) (api.Why, error) {
+	return call[api.Why](ctx, c, http.MethodGet, "/v1/tunnels/"+url.PathEscape(tunnel)+"/why")
+}
+
 // Events is a stream of what happens.
 type Events struct {
 	body  io.ReadCloser
 	lines *json.Decoder
 }
 
-// Events subscribes to one tunnel, or to all when it is empty. What the caller
-// asks for after it returned is in the stream.
-func (c *Client) Events(ctx context.Context, tunnel string) (*Events, error) {
-	path := "/v1/events"
-	if tunnel != "" {
-		path += "?tunnel=" + url.QueryEscape(tunnel)
+// Events subscribes. What the caller asks for after it returned is in the stream,
+// if that is followed; else it ends with what is kept.
+func (c *Client) Events(ctx context.Context, w api.Wanted) (*Events, error) {
+	q := url.Values{}
+	if w.Tunnel != "" {
+		q.Set("tunnel", w.Tunnel)
 	}
-	body, err := c.do(ctx, http.MethodGet, path)
+	if !w.Since.IsZero() {
+		q.Set("since", w.Since.UTC().Format(time.RFC3339Nano))
+	}
+	q.Set("last", strconv.Itoa(min(w.Last, math.MaxInt32)))
+	if !w.Follow {
+		q.Set("follow", "no")
+	}
+	body, err := c.do(ctx, http.MethodGet, "/v1/events?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
 	return &Events{body, json.NewDecoder(body)}, nil
 }
 
-// Next waits for an event. io.EOF says that the daemon has stopped.
+// Next waits for an event. io.EOF says that the stream has ended, or the daemon.
 func (e *Events) Next() (api.Event, error) {
 	var v api.Event
 	err := e.lines.Decode(&v)

@@ -19,8 +19,8 @@ type daemon struct {
 	up     api.Tunnel
 	err    error
 	events chan api.Event
-	filter string
 	rekey  api.Rekey
+	wanted api.Wanted
 }
 
 func (d *daemon) Status(context.Context) (api.Status, error) {
@@ -38,8 +38,11 @@ func (d *daemon) Rekey(ctx context.Context, name string, what api.Rekey) (api.Tu
 func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	return api.Reloaded{Changed: 2, Untouched: 24}, d.err
 }
-func (d *daemon) Events(_ context.Context, tunnel string) (<-chan api.Event, error) {
-	d.filter = tunnel
+func (d *daemon) Why(_ context.Context, name string) (api.Why, error) {
+	return api.Why{Version: api.Schema, Tunnel: name}, d.err
+}
+func (d *daemon) Events(_ context.Context, w api.Wanted) (<-chan api.Event, error) {
+	d.wanted = w
 	return d.events, d.err
 }
 
@@ -86,6 +89,9 @@ func TestCalls(t *testing.T) {
 	}
 	if s, err := c.Status(t.Context()); err != nil || len(s.Tunnels) != 1 {
 		t.Errorf("status: %+v, %v", s, err)
+	}
+	if w, err := c.Why(t.Context(), "上海/1"); err != nil || w.Tunnel != "上海/1" {
+		t.Errorf("why: %+v, %v", w, err)
 	}
 	if r, err := c.Reload(t.Context()); err != nil || r.Changed != 2 || r.Untouched != 24 {
 		t.Errorf("reload: %+v, %v", r, err)
@@ -162,13 +168,14 @@ func TestDaemonThatHangs(t *testing.T) {
 func TestEvents(t *testing.T) {
 	d := &daemon{events: make(chan api.Event, 2)}
 	c := dial(t, d)
-	events, err := c.Events(t.Context(), "上海")
+	wanted := api.Wanted{Tunnel: "上海", Since: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), Last: 7, Follow: true}
+	events, err := c.Events(t.Context(), wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	if d.filter != "上海" {
-		t.Errorf("the daemon was asked for %q", d.filter)
+	if d.wanted != wanted {
+		t.Errorf("the daemon was asked for %+v", d.wanted)
 	}
 	d.events <- api.Event{Kind: "message out", Step: "MM1"}
 	d.events <- api.Event{Kind: "tunnel changed", State: "up"}
