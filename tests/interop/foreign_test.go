@@ -90,10 +90,15 @@ var libreStarts = map[string]string{"active": "start", "flow_trigger": "ondemand
 func (s *libreSide) load(ctx context.Context, t tunnel) error {
 	c := libreswan.Conn{
 		Local: t.local.own, Remote: t.remote.seen, LocalID: identityOf(t.localID, t.local), RemoteID: identityOf(t.remoteID, t.remote),
-		Key: t.key, IKE: t.ike,
+		Key: t.key, IKE: t.ike, Aggressive: t.aggressive, Lifetime: t.mine.ikeLife,
+	}
+	if t.mine.delay != 0 {
+		c.DPD = libreswan.DPD{Delay: t.mine.delay, Timeout: t.mine.timeout, Action: "clear"}
 	}
 	for i, p := range t.pairs {
-		c.Children = append(c.Children, libreswan.Child{Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp, Start: libreStarts[t.start]})
+		c.Children = append(c.Children, libreswan.Child{
+			Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp, Start: libreStarts[t.mine.start], Lifetime: t.mine.espLife,
+		})
 	}
 	return s.pluto.Load(ctx, c)
 }
@@ -150,13 +155,13 @@ func (s *libreSide) closePair(ctx context.Context) error {
 
 func (s *libreSide) closeAll(ctx context.Context) error { return s.pluto.Terminate(ctx, childName(0)) }
 
+// rekeyPair: with IKEv1 pluto begins a quick mode whenever it is told to.
 func (s *libreSide) rekeyPair(ctx context.Context) error {
-	return s.pluto.Rekey(ctx, childName(0), false)
+	return s.pluto.Initiate(ctx, childName(0))
 }
 
-func (s *libreSide) rekeyPhase1(ctx context.Context) error {
-	return s.pluto.Rekey(ctx, childName(0), true)
-}
+// rekeyPhase1: pluto does it only when its lifetime ends.
+func (s *libreSide) rekeyPhase1(context.Context) error { return errors.ErrUnsupported }
 
 func (s *libreSide) signal(sig syscall.Signal) error { return s.pluto.Signal(sig) }
 

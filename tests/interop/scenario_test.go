@@ -5,6 +5,7 @@
 package interop
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -24,17 +25,27 @@ type end struct{ own, seen netip.Addr }
 type tunnel struct {
 	local, remote     end
 	localID, remoteID string // a domain name, or "" for its own address
-	key               string
+	key, oldKey       string // oldKey is the one that the other end still has, or ""
+	anywhere          bool   // the other end is configured without its address
+	aggressive        bool
 	ike, esp          string // "aes256-sha1-group14"; the group of esp is that of PFS
-	start, otherStart string // who begins by itself: "passive", "active" or "flow_trigger"; "" is passive
 	pairs             []pair
+	mine, other       habits
+}
+
+// habits are what an end does by itself. Zero is its daemon's own.
+type habits struct {
+	start            string // "passive", "active" or "flow_trigger"
+	delay, timeout   int    // of its dead peer detection, in seconds
+	ikeLife, espLife int    // how long its SAs live, in seconds
 }
 
 // mirror is the same tunnel as the other end sees it.
 func (t tunnel) mirror() tunnel {
 	t.local, t.remote = t.remote, t.local
 	t.localID, t.remoteID = t.remoteID, t.localID
-	t.start, t.otherStart = t.otherStart, t.start
+	t.mine, t.other = t.other, t.mine
+	t.key, t.oldKey = cmp.Or(t.oldKey, t.key), ""
 	pairs := make([]pair, len(t.pairs))
 	for i, p := range t.pairs {
 		pairs[i] = pair{p.remote, p.local}
@@ -44,7 +55,9 @@ func (t tunnel) mirror() tunnel {
 }
 
 // translated tells whether there is a translator between the ends.
-func (t tunnel) translated() bool { return t.local.own != t.local.seen || t.remote.own != t.remote.seen }
+func (t tunnel) translated() bool {
+	return t.local.own != t.local.seen || t.remote.own != t.remote.seen
+}
 
 // scenario is a tunnel, and which end begins.
 type scenario struct {

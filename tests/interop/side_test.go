@@ -109,10 +109,12 @@ func (s *swanSide) close() error { return s.charon.Stop() }
 func (s *swanSide) load(ctx context.Context, t tunnel) error {
 	c := swan.Conn{
 		Name: connName, Local: t.local.own, Remote: t.remote.seen, LocalID: identityOf(t.localID, t.local), RemoteID: identityOf(t.remoteID, t.remote),
-		Key: t.key, IKE: t.ike,
+		Key: t.key, IKE: t.ike, Aggressive: t.aggressive, DPD: t.mine.delay, Lifetime: t.mine.ikeLife,
 	}
 	for i, p := range t.pairs {
-		c.Children = append(c.Children, swan.Child{Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp, Start: swanStarts[t.start]})
+		c.Children = append(c.Children, swan.Child{
+			Name: childName(i), Local: p.local, Remote: p.remote, ESP: t.esp, Start: swanStarts[t.mine.start], Lifetime: t.mine.espLife, Rekey: t.mine.espLife * 2 / 3,
+		})
 	}
 	return s.charon.Load(ctx, c)
 }

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -50,11 +51,7 @@ func (s *twinSide) log() string { return s.daemon.Log() }
 func (s *twinSide) close() error { return s.daemon.Close() }
 
 func (s *twinSide) load(ctx context.Context, t tunnel) error {
-	start := s.start
-	if t.start != "" {
-		start = t.start
-	}
-	if err := s.daemon.Configure(configuration(t, start)); err != nil {
+	if err := s.daemon.Configure(configuration(t, cmp.Or(t.mine.start, s.start))); err != nil {
 		return err
 	}
 	_, err := s.daemon.Reload(ctx)
@@ -131,21 +128,46 @@ func configuration(t tunnel, start string) string {
 		fmt.Fprintf(&b, "[vpc.V.subnet.S%d]\ncidr = %s\nroute_table = \"main\"\n", i, quoted(p.String()))
 	}
 	fmt.Fprintf(&b, "\n[vpn_gateway.G]\nvpc = \"V\"\npublic_ip = %s\nbandwidth_mbps = 100\n", quoted(t.local.own.String()))
-	fmt.Fprintf(&b, "\n[customer_gateway.C]\npublic_ip = %s\n", quoted(t.remote.seen.String()))
+	fmt.Fprintf(&b, "\n[customer_gateway.C]\npublic_ip = %s\n", quoted(peerAddress(t)))
 	fmt.Fprintf(&b, "\n[vpn_tunnel.%s]\nvpn_gateway = \"G\"\ncustomer_gateway = \"C\"\n", quoted(name))
-	fmt.Fprintf(&b, "pre_shared_key = %s\nnegotiation = %s\n", quoted(t.key), quoted(start))
+	fmt.Fprintf(&b, "pre_shared_key = %s\nnegotiation = %s\n", keys(t), quoted(start))
 	for _, p := range local {
 		fmt.Fprintf(&b, "[[vpn_tunnel.%s.spd]]\nlocal = %s\npeer = %s\n", quoted(name), quoted(p.String()), list(peersOf(t.pairs, p)))
 	}
-	fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nencryption = %s\nintegrity = %s\ndh_group = %s\n%s%s", quoted(name),
+	fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nmode = %s\nencryption = %s\nintegrity = %s\ndh_group = %s\n%s%s", quoted(name), quoted(mode(t.aggressive)),
 		quoted(cipherOf(t.ike)), quoted(hashOf(t.ike)), quoted(groupOf(t.ike)), identity("local", t.localID, t.local), identity("remote", t.remoteID, t.remote))
 	fmt.Fprintf(&b, "[vpn_tunnel.%s.ipsec]\nencryption = %s\nintegrity = %s\npfs = %s\n", quoted(name),
 		quoted(cipherOf(t.esp)), quoted(hashOf(t.esp)), quoted(groupOf(t.esp)))
+	if t.mine.delay != 0 {
+		fmt.Fprintf(&b, "[vpn_tunnel.%s.dpd]\ndelay_seconds = %d\ntimeout_seconds = %d\n", quoted(name), t.mine.delay, t.mine.timeout)
+	}
 	b.WriteString("\n[route_table.main]\nvpc = \"V\"\n")
 	for _, p := range remote {
 		fmt.Fprintf(&b, "[[route_table.main.route]]\ndestination = %s\nnext_hop_type = \"vpn_gateway\"\nnext_hop = \"G\"\n", quoted(p.String()))
 	}
 	return b.String()
+}
+
+// keys are the pre-shared keys: the one, or two while one is being replaced.
+func keys(t tunnel) string {
+	if t.oldKey == "" {
+		return quoted(t.key)
+	}
+	return "[" + quoted(t.key) + ", " + quoted(t.oldKey) + "]"
+}
+
+func peerAddress(t tunnel) string {
+	if t.anywhere {
+		return "any"
+	}
+	return t.remote.seen.String()
+}
+
+func mode(aggressive bool) string {
+	if aggressive {
+		return "AGGRESSIVE"
+	}
+	return "MAIN"
 }
 
 // identity is the configuration's lines for a domain name, or for the address

@@ -14,7 +14,7 @@ type Conn struct {
 	Key               string
 	Aggressive        bool
 	IKE               string // proposal, such as "aes256-sha1-group14"
-	Lifetime          int    // of the ISAKMP SA in seconds, 0 for pluto's own; it is replaced 10 s before
+	Lifetime          int    // of the ISAKMP SA in seconds, 0 for pluto's own
 	DPD               DPD
 	Children          []Child
 }
@@ -57,7 +57,7 @@ func (c Conn) settings() [][2]string {
 		{"type", "tunnel"}, {"authby", "secret"}, {"ikev2", "no"}, {"leftupdown", "%disabled"},
 		{"left", c.Local.String()}, {"leftid", id(c.LocalID, c.Local)},
 		{"right", c.Remote.String()}, {"rightid", id(c.RemoteID, c.Remote)},
-		{"aggressive", yes(c.Aggressive)}, {"ike", Words(c.IKE)}, {"rekeymargin", "10s"}, {"rekeyfuzz", "0%"},
+		{"aggressive", yes(c.Aggressive)}, {"ike", Words(c.IKE)}, {"rekeymargin", "4s"}, {"rekeyfuzz", "0%"},
 	}
 	if c.Lifetime != 0 {
 		all = append(all, [2]string{"ikelifetime", fmt.Sprintf("%ds", c.Lifetime)})

@@ -171,26 +171,10 @@ func (p *Pluto) add(ctx context.Context) error {
 	return err
 }
 
-// Initiate negotiates a child, and returns when it stands or has failed.
+// Initiate negotiates a child, anew if it stands already, and returns when it
+// stands or has failed.
 func (p *Pluto) Initiate(ctx context.Context, child string) error {
-	return p.established(p.whack(ctx, "--name", child, "--initiate"))
-}
-
-// Rekey negotiates a child anew, or with phase1 the ISAKMP SA below it.
-func (p *Pluto) Rekey(ctx context.Context, child string, phase1 bool) error {
-	what, done := "--rekey-ipsec", "IPsec SA established"
-	if phase1 {
-		what, done = "--rekey-ike", "IKE SA established"
-	}
-	out, err := p.whack(ctx, "--name", child, what)
-	if err == nil && !strings.Contains(out, done) {
-		err = fmt.Errorf("whack %s: %s", what, out)
-	}
-	return err
-}
-
-// established reads how whack followed a negotiation.
-func (p *Pluto) established(out string, err error) error {
+	out, err := p.whack(ctx, "--name", child, "--initiate")
 	if err == nil && !strings.Contains(out, "IPsec SA established") {
 		err = fmt.Errorf("whack --initiate: %s", out)
 	}

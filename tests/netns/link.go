@@ -129,6 +129,18 @@ func (s *Space) SetMTU(device string, mtu int) error {
 	return s.links.LinkSetMTU(link, mtu)
 }
 
+// SetLink sets a device up or down. Its addresses stay; routes through it go.
+func (s *Space) SetLink(device string, up bool) error {
+	link, err := s.links.LinkByName(device)
+	if err != nil {
+		return fmt.Errorf("%s in namespace %s: %w", device, s.Name, err)
+	}
+	if up {
+		return s.links.LinkSetUp(link)
+	}
+	return s.links.LinkSetDown(link)
+}
+
 // Devices lists the names of the namespace's network devices.
 func (s *Space) Devices() ([]string, error) {
 	links, err := s.links.LinkList()

@@ -1,6 +1,7 @@
 package swan
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type Child struct {
 	ESP           string // proposals, in the notation of Words and with commas between; their group is that of PFS
 	Start         string // "none", "trap" or "start"; "" is none
 	Lifetime      int    // in seconds, 0 for charon's own
+	Rekey         int    // when it is replaced, 0 for the end of its Lifetime
 	Bytes         uint64 // 0 for none
 }
 
@@ -88,7 +90,7 @@ func (c Child) section() Section {
 		s = append(s, Entry{"start_action", c.Start})
 	}
 	if c.Lifetime != 0 {
-		s = append(s, Entry{"life_time", strconv.Itoa(c.Lifetime)}, Entry{"rekey_time", strconv.Itoa(c.Lifetime)})
+		s = append(s, Entry{"life_time", strconv.Itoa(c.Lifetime)}, Entry{"rekey_time", strconv.Itoa(cmp.Or(c.Rekey, c.Lifetime))})
 	}
 	if c.Bytes != 0 {
 		s = append(s, Entry{"life_bytes", strconv.FormatUint(c.Bytes, 10)})

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
@@ -187,6 +188,9 @@ func (d *Daemon) Log() string {
 
 // Kill ends the daemon as a crash would.
 func (d *Daemon) Kill() { d.process.Kill() }
+
+// Signal sends the daemon a signal: SIGSTOP freezes it, SIGCONT lets it go on.
+func (d *Daemon) Signal(sig syscall.Signal) error { return d.process.Signal(sig) }
 
 // Stop ends the daemon in order; one that does not run is no error.
 func (d *Daemon) Stop() error {
