@@ -125,7 +125,7 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 	case ike.ChildFailed:
 		e.childFailed(s, r, ends)
 	case ike.ChildUnproven:
-		e.note(r, true)
+		e.note(s, r)
 		e.tellLater(s.member, tunnel.Unproven{Sel: r.Sel})
 	case ike.PeerDeleted:
 		e.tellLater(s.member, tunnel.PeerDeleted{SPI: r.SPI})

@@ -90,6 +90,7 @@ func (s *Session) leaveUnproven(q *quick) {
 			s.failQuick(o, noProof(s.remote))
 		}
 	}
+	q.replies = q.replies.silent() // the initiator does not resend for so long
 	q.phase, q.ends = unconfirmed, q.begun.Add(q.child.Lifetime.Min(q.choice.life).Time)
 	s.report(ike.Report{Kind: ike.ChildUnproven, Sel: q.child.Sel, SPI: q.spiIn, Fault: noProof(s.remote)})
 }
