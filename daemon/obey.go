@@ -25,6 +25,7 @@ func (l *loop) step(in ike.Input) {
 // must hear in turn.
 func (l *loop) obey(actions []ike.Action) []ike.Input {
 	var failed failures
+	var heard []ike.Input
 	for _, a := range actions {
 		switch a := a.(type) {
 		case ike.Send:
@@ -34,7 +35,10 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 		case ike.Keepalive:
 			l.keepalive(a)
 		case ike.Compute:
-			l.pool.add(a)
+			if !l.pool.add(a) {
+				l.reporter.counts["computations_dropped"]++
+				heard = append(heard, ike.Computed{ID: a.ID})
+			}
 		case ike.Install:
 			if err := l.install(a.SA); err != nil {
 				failed = append(failed, ike.Failed{SPI: a.SA.SPI, Err: err})
@@ -49,7 +53,7 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 			}
 		}
 	}
-	return failed.inputs()
+	return append(heard, failed.inputs()...)
 }
 
 // failures are the installs of one batch that were not obeyed.
