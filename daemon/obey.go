@@ -26,7 +26,12 @@ func (l *loop) step(in ike.Input) {
 func (l *loop) obey(actions []ike.Action) []ike.Input {
 	var failed failures
 	var heard []ike.Input
+	moved := false // peers were located, and the policies do not say so yet
 	for _, a := range actions {
+		if _, ok := a.(ike.Install); ok && moved {
+			l.place()
+			moved = false
+		}
 		switch a := a.(type) {
 		case ike.Send:
 			if !failed.has(a.Needs) {
@@ -39,6 +44,10 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 				l.reporter.counts["computations_dropped"]++
 				heard = append(heard, ike.Computed{ID: a.ID})
 			}
+		case ike.Locate:
+			moved = l.locate(a) || moved
+		case ike.Resolve:
+			l.resolve(a)
 		case ike.Install:
 			if err := l.install(a.SA); err != nil {
 				failed = append(failed, ike.Failed{SPI: a.SA.SPI, Err: err})
@@ -52,6 +61,9 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 				l.report(a)
 			}
 		}
+	}
+	if moved {
+		l.place()
 	}
 	return append(heard, failed.inputs()...)
 }
