@@ -31,34 +31,6 @@ func (c *cli) printTunnel(t api.Tunnel, now time.Time) {
 	c.printPairs(t.Pairs, now)
 }
 
-// deadPeer says what is done to find out whether the peer lives.
-func deadPeer(d api.DPD) string {
-	if d.DelaySecond == 0 {
-		return d.Action
-	}
-	return fmt.Sprintf("asked after %d s of silence, dead after %d s without an answer, then %s", d.DelaySecond, d.TimeoutSecond, d.Action)
-}
-
-// ping says what the probe through the tunnel has found, "" without one.
-func ping(p *api.Probe) string {
-	switch {
-	case p == nil:
-		return ""
-	case p.Error != "":
-		return p.Target + ": " + printable(p.Error)
-	case p.Source == "":
-		return p.Target + ": not sent yet"
-	}
-	state := "undecided"
-	switch {
-	case p.Passing != nil && *p.Passing:
-		state = "answers"
-	case p.Passing != nil:
-		state = "does not answer"
-	}
-	return fmt.Sprintf("%s from %s: %s, %.1f ms, %.0f %% lost", p.Target, p.Source, state, p.RTT, 100*p.Loss)
-}
-
 // field prints one line, nothing for an empty value.
 func (c *cli) field(name, value string) {
 	if value != "" {

@@ -79,8 +79,8 @@ type Probe struct {
 	Source string `json:"source,omitempty"`
 	// Passing is absent while nothing is decided.
 	Passing *bool   `json:"passing,omitempty"`
-	RTT     float64 `json:"rtt_ms"` // of the last ping that was answered
-	Loss    float64 `json:"loss"`   // of the last 20 pings, 0 to 1
+	RTT     float64 `json:"rtt_ms,omitempty"` // of the last ping that was answered
+	Loss    float64 `json:"loss"`             // of the last 20 pings, 0 to 1
 	Error   string  `json:"error,omitempty"`
 }
 
