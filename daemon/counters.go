@@ -24,7 +24,7 @@ func (l *loop) counters() map[string]uint64 {
 		"ike_sessions":               e.Sessions,
 		"ike_half_open":              e.HalfOpen,
 		"sockets_dropped":            l.wire.Dropped(),
-		"computations_waiting":       uint64(len(l.pool.waiting)),
+		"computations_waiting":       uint64(l.pool.waiting()),
 		"ipsec_sas":                  uint64(len(l.ledger.sas)),
 		"event_readers":              uint64(len(l.readers)),
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/daemon/monitor"
 	"github.com/twinspan/twinspan/daemon/plan"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/engine"
@@ -79,8 +80,8 @@ func listen(path string) (net.Listener, error) {
 
 func newLoop(log *slog.Logger) *loop {
 	return &loop{
-		log: log, engine: engine.New(engine.Options{Rand: rand.Reader}), pool: newPool(),
-		ledger: newLedger(), reporter: newReporter(log), readers: readers{}, notify: newNotifier(),
+		log: log, engine: engine.New(engine.Options{Rand: rand.Reader}), pool: newPool(), resolver: newResolver(),
+		where: located{}, probed: map[string]monitor.Result{}, ledger: newLedger(), reporter: newReporter(log), readers: readers{}, notify: newNotifier(),
 		do: make(chan func()), ended: make(chan struct{}),
 	}
 }
@@ -90,6 +91,7 @@ func newLoop(log *slog.Logger) *loop {
 func (l *loop) start(ctx context.Context, h host, p plan.Plan) error {
 	var err error
 	l.started = l.now()
+	l.resolver.lookup, l.probes = h.Lookup, monitor.New(h)
 	if err = l.choose(h, p.DataPlane); err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func (l *loop) furnish(ctx context.Context, p plan.Plan) error {
 	if err := l.plane.SetLinks(ctx, p.Links); err != nil {
 		return fmt.Errorf("make the gateways' devices: %w", err)
 	}
-	if err := l.plane.SetPolicies(ctx, p.Policies); err != nil {
+	if err := l.plane.SetPolicies(ctx, p.PoliciesAt(nil)); err != nil {
 		return fmt.Errorf("set the policies: %w", err)
 	}
 	stale, err := sweep(ctx, l.plane)
@@ -160,6 +162,7 @@ func (s *service) live(ctx context.Context, control net.Listener, reload <-chan 
 	}
 	g.Go(func() error { return l.wire.Serve(ctx, l.esp()) })
 	l.pool.start(ctx, g, runtime.GOMAXPROCS(0))
+	l.resolver.start(ctx, g)
 	g.Go(func() error { return s.hear(ctx, reload) })
 	g.Go(func() error {
 		defer close(l.ended)
@@ -211,6 +214,7 @@ func (l *loop) stop() error {
 	l.notify.stopping()
 	l.log.Info("twinspand stops", "tunnels", len(l.plan.Tunnels))
 	l.stopping = true
+	l.probes.Close()
 	l.step(ike.Configure{})
 	l.readers.closeAll()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)

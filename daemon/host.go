@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 
+	"github.com/twinspan/twinspan/daemon/monitor"
 	"github.com/twinspan/twinspan/daemon/netcfg"
 	"github.com/twinspan/twinspan/daemon/netio"
 	"github.com/twinspan/twinspan/xfrm"
@@ -26,6 +28,9 @@ type host interface {
 	Network() (network, error)
 	Sockets(p planeName) (sockets, error)
 	Plane(p planeName, s sockets) (xfrm.Backend, error)
+	// Lookup resolves a name of the DNS; network is "ip4" or "ip6".
+	Lookup(ctx context.Context, network, name string) ([]netip.Addr, error)
+	monitor.Host
 }
 
 // network is the host's configuration outside of the data plane: netcfg.Net.
@@ -65,7 +70,7 @@ const (
 )
 
 // linux is the machine that the process runs on.
-type linux struct{}
+type linux struct{ monitor.Linux }
 
 // Lock takes the network namespace's lock.
 func (linux) Lock() (io.Closer, error) { return lockNamespace() }
@@ -122,4 +127,9 @@ func (linux) Plane(p planeName, s sockets) (plane xfrm.Backend, err error) {
 		return nil, err
 	}
 	return plane, nil
+}
+
+// Lookup asks the DNS and /etc/hosts.
+func (linux) Lookup(ctx context.Context, network, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, network, name)
 }

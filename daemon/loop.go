@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twinspan/twinspan/daemon/monitor"
 	"github.com/twinspan/twinspan/daemon/plan"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/engine"
@@ -25,6 +26,8 @@ type loop struct {
 	planeIs  planeName
 	notify   notifier
 	pool     *pool
+	resolver *resolver
+	probes   *monitor.Probes
 	ledger   *ledger
 	reporter *reporter
 	readers  readers
@@ -33,6 +36,8 @@ type loop struct {
 	plan     plan.Plan
 	about    map[string]plan.Tunnel // by name
 	owner    map[uint32]string      // the tunnel of a ReqID
+	where    located
+	probed   map[string]monitor.Result // the last round of each probe, by tunnel
 	started  time.Time
 	loaded   time.Time // when plan was put in force
 	warnings []string  // of the start
@@ -57,6 +62,7 @@ func (l *loop) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		l.arm(timer)
 		jobs, job := l.pool.next()
+		queries, query := l.resolver.next()
 		select {
 		case <-ctx.Done():
 		case d := <-l.wire.Packets():
@@ -66,6 +72,12 @@ func (l *loop) run(ctx context.Context) {
 			l.pool.taken()
 		case c := <-l.pool.results:
 			l.step(c)
+		case queries <- query:
+			l.resolver.taken()
+		case r := <-l.resolver.answers:
+			l.step(r)
+		case r := <-l.probes.Results():
+			l.hearProbe(r)
 		case e, open := <-events:
 			if !open {
 				events = nil

@@ -25,7 +25,13 @@ func (l *loop) step(in ike.Input) {
 // must hear in turn.
 func (l *loop) obey(actions []ike.Action) []ike.Input {
 	var failed failures
+	var heard []ike.Input
+	moved := false // peers were located, and the policies do not say so yet
 	for _, a := range actions {
+		if _, ok := a.(ike.Install); ok && moved {
+			l.place()
+			moved = false
+		}
 		switch a := a.(type) {
 		case ike.Send:
 			if !failed.has(a.Needs) {
@@ -34,7 +40,14 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 		case ike.Keepalive:
 			l.keepalive(a)
 		case ike.Compute:
-			l.pool.add(a)
+			if !l.pool.add(a) {
+				l.reporter.counts["computations_dropped"]++
+				heard = append(heard, ike.Computed{ID: a.ID})
+			}
+		case ike.Locate:
+			moved = l.locate(a) || moved
+		case ike.Resolve:
+			l.resolve(a)
 		case ike.Install:
 			if err := l.install(a.SA); err != nil {
 				failed = append(failed, ike.Failed{SPI: a.SA.SPI, Err: err})
@@ -49,7 +62,10 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 			}
 		}
 	}
-	return failed.inputs()
+	if moved {
+		l.place()
+	}
+	return append(heard, failed.inputs()...)
 }
 
 // failures are the installs of one batch that were not obeyed.

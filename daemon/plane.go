@@ -103,7 +103,7 @@ func (l *loop) compare() {
 			l.remove(sa.ID())
 		}
 	}
-	if err := l.plane.SetPolicies(ctx, l.plan.Policies); err != nil {
+	if err := l.plane.SetPolicies(ctx, l.policies()); err != nil {
 		l.complain("policies could not be set", slog.Any("reason", err))
 	}
 	for _, lost := range l.ledger.missing(held) {

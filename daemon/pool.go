@@ -8,13 +8,29 @@ import (
 	"github.com/twinspan/twinspan/ike"
 )
 
+// mostStrangers is how many jobs of strangers may wait: about half a second's
+// work of one processor, so that nobody who is served waits for longer than a
+// peer does before it asks again.
+const mostStrangers = 1024
+
 // pool runs Compute jobs away from the loop, a fixed number at a time. What
 // waits is held here; the loop hands over one job whenever a worker is free,
-// so that neither ever waits for the other.
+// so that neither ever waits for the other. Jobs of strangers come last: their
+// floods do not delay a rekey.
 type pool struct {
-	waiting []ike.Compute // oldest first; the loop's
-	jobs    chan ike.Compute
-	results chan ike.Computed
+	known     queue // of peers that are authenticated, and of sessions that we began
+	strangers queue
+	jobs      chan ike.Compute
+	results   chan ike.Computed
+}
+
+// queue is jobs, oldest first; the loop's.
+type queue []ike.Compute
+
+// drop takes the oldest one out.
+func (q *queue) drop() {
+	(*q)[0] = ike.Compute{} // let go of what Do holds
+	*q = (*q)[1:]
 }
 
 func newPool() *pool {
@@ -46,18 +62,37 @@ func (p *pool) work(ctx context.Context) {
 	}
 }
 
-func (p *pool) add(c ike.Compute) { p.waiting = append(p.waiting, c) }
-
-// next is the oldest job and where to send it, nil when there is none.
-func (p *pool) next() (chan<- ike.Compute, ike.Compute) {
-	if len(p.waiting) == 0 {
-		return nil, ike.Compute{}
+// add takes a job, and tells whether there was room for it.
+func (p *pool) add(c ike.Compute) bool {
+	switch {
+	case !c.Stranger:
+		p.known = append(p.known, c)
+	case len(p.strangers) < mostStrangers:
+		p.strangers = append(p.strangers, c)
+	default:
+		return false
 	}
-	return p.jobs, p.waiting[0]
+	return true
+}
+
+// waiting is how many jobs nobody works on yet.
+func (p *pool) waiting() int { return len(p.known) + len(p.strangers) }
+
+// first is the queue whose oldest job is next.
+func (p *pool) first() *queue {
+	if len(p.known) > 0 {
+		return &p.known
+	}
+	return &p.strangers
+}
+
+// next is the job that is next and where to send it, nil when there is none.
+func (p *pool) next() (chan<- ike.Compute, ike.Compute) {
+	if q := *p.first(); len(q) > 0 {
+		return p.jobs, q[0]
+	}
+	return nil, ike.Compute{}
 }
 
 // taken says that next's job was handed over.
-func (p *pool) taken() {
-	p.waiting[0] = ike.Compute{} // let go of what Do holds
-	p.waiting = p.waiting[1:]
-}
+func (p *pool) taken() { p.first().drop() }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/daemon/monitor"
 	"github.com/twinspan/twinspan/daemon/netcfg"
 	"github.com/twinspan/twinspan/daemon/plan"
 	"github.com/twinspan/twinspan/ike"
@@ -47,7 +49,7 @@ func (l *loop) prepare(old, next plan.Plan) error {
 	if err := l.plane.SetLinks(ctx, links(old, next)); err != nil {
 		return fmt.Errorf("set the gateways' devices: %w", err)
 	}
-	if err := l.plane.SetPolicies(ctx, next.Policies); err != nil {
+	if err := l.plane.SetPolicies(ctx, next.PoliciesAt(l.where.in(l.plan, next))); err != nil {
 		return fmt.Errorf("set the policies: %w", err)
 	}
 	if err := l.net.SetRoutes(ctx, routes(next)); err != nil {
@@ -71,6 +73,8 @@ func (l *loop) tidy() error {
 
 // adopt makes next the plan that is in force.
 func (l *loop) adopt(next plan.Plan) {
+	l.where = l.where.in(l.plan, next)
+	before := l.about
 	l.plan, l.loaded = next, l.now()
 	l.owner = make(map[uint32]string)
 	l.about = make(map[string]plan.Tunnel, len(next.Tunnels))
@@ -82,6 +86,10 @@ func (l *loop) adopt(next plan.Plan) {
 			l.owner[c.ReqID] = p.Name
 		}
 	}
+	l.probes.Set(probes(next))
+	maps.DeleteFunc(l.probed, func(name string, _ monitor.Result) bool {
+		return l.about[name].Probe.String() != before[name].Probe.String()
+	})
 }
 
 func (l *loop) knows(tunnel string) bool {

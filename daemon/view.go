@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/daemon/config"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/engine"
 	"github.com/twinspan/twinspan/xfrm"
@@ -84,9 +85,10 @@ func (l *loop) oneView(name string) api.Tunnel {
 
 func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
 	t := api.Tunnel{
-		Name: p.Name, Local: p.Local.String(), Remote: remoteView(p), Start: p.Start.String(),
+		Name: p.Name, Local: p.Local.String(), Remote: l.remoteView(p), Start: p.Start.String(),
 		State: s.State.String(), Since: stamp(s.Since), Fault: faultView(s.Fault),
 		Try: s.Try, NextTry: stamp(s.NextTry), Session: sessionView(s.Session), Pairs: []api.Pair{},
+		NATT: p.NATT.String(), DPD: dpdView(p.DPD), Keys: len(p.Keys), Probe: l.probeView(p.Name),
 	}
 	about := l.about[p.Name]
 	t.Gateway, t.CustomerGateway = about.Gateway, about.CustomerGateway
@@ -104,9 +106,42 @@ func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
 	return t
 }
 
+func dpdView(d ike.DPD) api.DPD {
+	if d.Delay == 0 {
+		return api.DPD{Action: config.DPDOff}
+	}
+	return api.DPD{Action: d.Action.String(), DelaySecond: int64(d.Delay / time.Second), TimeoutSecond: int64(d.Timeout / time.Second)}
+}
+
+// probeView is a tunnel's health check, nil without one.
+func (l *loop) probeView(tunnel string) *api.Probe {
+	p := l.about[tunnel].Probe
+	if !p.IsSet() {
+		return nil
+	}
+	v := &api.Probe{Target: p.Target.String()}
+	r, ok := l.probed[tunnel]
+	if !ok {
+		return v
+	}
+	v.RTT, v.Loss = float64(r.RTT.Microseconds())/1000, r.Loss
+	if r.Source.IsValid() {
+		v.Source = r.Source.String()
+	}
+	if r.Decided {
+		v.Passing = &r.Passing
+	}
+	if r.Err != nil {
+		v.Error = r.Err.Error()
+	}
+	return v
+}
+
 // remoteView is the peer's outer address, or how it is found.
-func remoteView(p ike.Peer) string {
-	switch {
+func (l *loop) remoteView(p ike.Peer) string {
+	switch at, found := l.where[p.Name]; {
+	case found:
+		return at.String()
 	case p.Remote.IsValid():
 		return p.Remote.String()
 	case p.Host != "":

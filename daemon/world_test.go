@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
+	"github.com/twinspan/twinspan/daemon/monitor"
 	"github.com/twinspan/twinspan/daemon/netcfg"
 	"github.com/twinspan/twinspan/daemon/netio"
 	"github.com/twinspan/twinspan/xfrm"
@@ -105,6 +106,11 @@ type machine struct {
 	slow    time.Duration // that setting the guard takes
 	fewer   error         // of setting fewer guards than there are
 	meddled chan struct{}
+	names   map[string][]netip.Addr // of the DNS
+	asked   []string                // of the DNS
+	silent  bool                    // pings get no answer
+	own     []netip.Addr            // addresses
+	pinged  []string
 }
 
 // standing is the network configuration that a machine was given.
@@ -176,6 +182,42 @@ func (m *machine) SetLinks(ctx context.Context, want []xfrm.Link) error {
 }
 func (m *machine) SetPolicies(ctx context.Context, want []xfrm.Policy) error {
 	return errors.Join(m.note("policies"), m.Memory.SetPolicies(ctx, want))
+}
+
+// Lookup knows names; each takes a second.
+func (m *machine) Lookup(ctx context.Context, network, name string) ([]netip.Addr, error) {
+	m.mu.Lock()
+	m.asked = append(m.asked, network+" "+name)
+	found := m.names[name]
+	m.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Second):
+	}
+	if found == nil {
+		return nil, errors.New("no such host")
+	}
+	return found, nil
+}
+
+// Ping takes a millisecond, or what it may where there is no answer.
+func (m *machine) Ping(_ context.Context, source, target netip.Addr, timeout time.Duration) (time.Duration, error) {
+	m.mu.Lock()
+	silent := m.silent
+	m.pinged = append(m.pinged, fmt.Sprintf("%v from %v", target, source))
+	m.mu.Unlock()
+	if silent {
+		time.Sleep(timeout)
+		return 0, monitor.ErrNoAnswer
+	}
+	time.Sleep(time.Millisecond)
+	return time.Millisecond, nil
+}
+func (m *machine) Addresses() ([]netip.Addr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.own, nil
 }
 
 // hostNet is the network configuration of a machine.

@@ -255,7 +255,7 @@ type Packet struct {
 // Tick says that the time of Wake has come.
 type Tick struct{}
 
-// Computed is the result of a Compute.
+// Computed is the result of a Compute, nil for one that was dropped.
 type Computed struct {
 	ID     uint64
 	Result any
@@ -387,10 +387,12 @@ type Send struct {
 }
 
 // Compute runs Do away from the loop and comes back as Computed. Do is pure
-// and takes about a millisecond: Diffie-Hellman.
+// and takes about a millisecond: Diffie-Hellman. Those of strangers come last,
+// and are dropped when there are too many.
 type Compute struct {
-	ID uint64
-	Do func() any
+	ID       uint64
+	Do       func() any
+	Stranger bool // the peer began the session, and is not authenticated
 }
 
 // Install adds an SA to the data plane.

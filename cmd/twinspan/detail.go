@@ -24,6 +24,8 @@ func (c *cli) printTunnel(t api.Tunnel, now time.Time) {
 	if t.State != stateUp && t.Try > 0 {
 		c.field("negotiation", next(t, now))
 	}
+	c.field("dead peer", deadPeer(t.DPD))
+	c.field("ping", ping(t.Probe))
 	c.field("traffic", traffic(t.Traffic)+errorsOf(t.Traffic))
 	c.printSession(t.Session, now)
 	c.printPairs(t.Pairs, now)

@@ -32,6 +32,8 @@ func office() api.Status {
 		Tunnels: []api.Tunnel{
 			{Name: "TomVPNConn", Gateway: "TomVPNGw", CustomerGateway: "TomVPNUserGw", Local: "203.195.147.82", Remote: "202.108.22.5",
 				Start: "active", State: "up", Since: ago(3*time.Hour + 12*time.Minute), PairsUp: 2, Expires: noon.Add(41 * time.Minute),
+				DPD:   api.DPD{Action: "restart", DelaySecond: 30, TimeoutSecond: 120},
+				Probe: &api.Probe{Target: "10.0.1.1", Source: "192.168.1.254", Passing: new(true), RTT: 12.3, Loss: 0.05},
 				Session: &api.Session{Cookies: "0102_i 0304_r", Local: "203.195.147.82:4500", Remote: "202.108.22.5:4500", Initiator: true,
 					Mode: "main mode", Proposal: "aes256-sha256-group14", PeerID: "202.108.22.5", NAT: "there",
 					Established: ago(3 * time.Hour), Expires: noon.Add(21 * time.Hour)},

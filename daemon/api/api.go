@@ -57,9 +57,31 @@ type Tunnel struct {
 	NextTry         time.Time `json:"next_try,omitzero"`
 	Expires         time.Time `json:"expires,omitzero"` // of the SA pair that ends first
 	Session         *Session  `json:"session,omitempty"`
+	NATT            string    `json:"nat_t"` // the words of the configuration
+	DPD             DPD       `json:"dpd"`
+	Keys            int       `json:"pre_shared_keys"`
+	Probe           *Probe    `json:"probe,omitempty"`
 	PairsUp         int       `json:"pairs_up"`
 	Pairs           []Pair    `json:"pairs"`
 	Traffic
+}
+
+// DPD is dead peer detection as it is configured.
+type DPD struct {
+	Action        string `json:"action"` // "restart", "clear", "off"
+	DelaySecond   int64  `json:"delay_seconds,omitempty"`
+	TimeoutSecond int64  `json:"timeout_seconds,omitempty"`
+}
+
+// Probe is the health check of a tunnel and what its last rounds found.
+type Probe struct {
+	Target string `json:"target"`
+	Source string `json:"source,omitempty"`
+	// Passing is absent while nothing is decided.
+	Passing *bool   `json:"passing,omitempty"`
+	RTT     float64 `json:"rtt_ms,omitempty"` // of the last ping that was answered
+	Loss    float64 `json:"loss"`             // of the last 20 pings, 0 to 1
+	Error   string  `json:"error,omitempty"`
 }
 
 // Traffic counts inner packets. In a tunnel the numbers are monotonic over

@@ -182,6 +182,10 @@ func (e *Engine) computed(in ike.Computed) {
 		return
 	}
 	delete(e.jobs, in.ID)
+	if in.Result == nil {
+		e.discard(s, &ike.Fault{Cause: ike.CauseLimit, Text: "too many exchanges wait for their Diffie-Hellman, and this one was dropped"})
+		return
+	}
 	e.drive(s, in)
 }
 

@@ -370,6 +370,21 @@ func TestComputedFindsItsSessionOnce(t *testing.T) {
 	b.wantLast(f, "nothing")
 }
 
+// A job that was dropped ends its session, and nothing of it is kept.
+func TestComputeThatIsDropped(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	b.first(7, there)
+	f := b.fakes[0]
+	id := f.env.ID()
+	b.say(f, ike.Compute{ID: id, Do: func() any { return 1 }, Stranger: true})
+	b.tell(ike.Computed{ID: id})
+	b.wantLast(f, "CloseSession")
+	if c := b.Counters(); c.Sessions != 0 || len(b.jobs) != 0 {
+		t.Errorf("%+v, %d jobs", c, len(b.jobs))
+	}
+}
+
 func TestAcquiredBeginsAFlowTrigger(t *testing.T) {
 	b := newBench(t, Options{})
 	p := peerOf("a", there, 2)

@@ -227,7 +227,7 @@ func (s *Session) do(a ike.Action) { s.out = append(s.out, a) }
 func (s *Session) compute(job func() any, next func(any)) {
 	id := s.env.ID()
 	s.jobs[id] = next
-	s.do(ike.Compute{ID: id, Do: job})
+	s.do(ike.Compute{ID: id, Do: job, Stranger: !s.initiator && s.state != established})
 }
 
 // report appends a report, filled in with what the session knows of itself.

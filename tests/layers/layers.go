@@ -36,12 +36,13 @@ var House = map[string]Row{
 	"daemon": {Imports: []string{
 		"xfrm", "xfrm/kernel", "xfrm/userspace",
 		"ike", "ike/suite", "ike/engine",
-		"daemon/config", "daemon/plan", "daemon/netio", "daemon/netcfg", "daemon/api",
+		"daemon/config", "daemon/plan", "daemon/netio", "daemon/netcfg", "daemon/monitor", "daemon/api",
 	}},
 	"daemon/config":     {Imports: []string{"xfrm"}},
 	"daemon/plan":       {Imports: []string{"daemon/config", "ike", "ike/suite", "xfrm"}},
 	"daemon/netio":      {},
 	"daemon/netcfg":     {},
+	"daemon/monitor":    {},
 	"daemon/api":        {Imports: []string{"daemon/config", "daemon/plan"}},
 	"daemon/api/client": {Imports: []string{"daemon/api"}},
 
