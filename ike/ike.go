@@ -303,7 +303,8 @@ type Acquired struct {
 
 // Used says that authenticated ESP came in on an SPI of ours since it was last
 // said: an implicit third message of its quick mode, or a sign of life of the
-// peer and of the child.
+// peer and of the child. A session hears it without an SPI when the peer has given
+// another sign of life.
 type Used struct{ SPI uint32 }
 
 // Sent says that packets went out on an SA since it was last said.

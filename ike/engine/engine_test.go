@@ -72,6 +72,26 @@ func version2(p ike.Packet) ike.Packet {
 	return p
 }
 
+// A message under an older session is a sign of life that the newest one hears of.
+func TestSignsOfLifeUnderAnOlderSession(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 1))}})
+	b.upNow(b.fakes[0], "a")
+	b.first(7, there)
+	b.upNow(b.fakes[1], "a")
+	for _, f := range b.fakes {
+		f.got = nil
+	}
+	b.say(b.fakes[0], ike.Report{Kind: ike.MessageIn})
+	b.wantLast(b.fakes[1], "Used")
+	b.fakes[1].got = nil
+	b.say(b.fakes[1], ike.Report{Kind: ike.MessageIn})
+	b.wantLast(b.fakes[1], "Tick")
+	if n := len(b.fakes[0].got); n != 1 {
+		t.Errorf("the older one got %v", b.fakes[0].got)
+	}
+}
+
 // What a session says of its own change is what its tunnel shows.
 func TestSessionChanged(t *testing.T) {
 	b := newBench(t, Options{})

@@ -113,6 +113,8 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 	switch r.Kind {
 	case ike.SessionDown:
 		e.sessionDown(s, r.Fault)
+	case ike.MessageIn:
+		e.peerLives(s)
 	case ike.SessionChanged:
 		s.status = r.Session
 		if s.member.established() == s {
@@ -210,6 +212,18 @@ func (e *Engine) crowded(m *member) {
 	}
 	if len(up) > mostSessions {
 		e.discard(up[0], &ike.Fault{Cause: ike.CauseLimit, Text: "newer sessions with the peer stand"})
+	}
+}
+
+// peerLives tells the newest session that the peer has spoken under an older one:
+// each end may take another one for the newest, and ask under that alone whether
+// the other lives.
+func (e *Engine) peerLives(s *session) {
+	if s.member == nil || !s.established() {
+		return
+	}
+	if newest := s.member.established(); newest != s {
+		e.later(func() { e.drive(newest, ike.Used{}) })
 	}
 }
 

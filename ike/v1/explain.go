@@ -278,11 +278,11 @@ func (s *Session) speaksIKEv2() *ike.Fault {
 
 // hintVersion keeps that the peer answers in IKEv2. Anybody can have sent it.
 func (s *Session) hintVersion(h isakmp.Header) {
-	if s.state != wantChoice || h.Initiator != s.cookies.Initiator || s.hint != nil {
+	if s.state != wantChoice && s.state != wantResponderProof || h.Initiator != s.cookies.Initiator || s.hint != nil {
 		return
 	}
 	s.hint = s.speaksIKEv2()
-	s.refuse(isakmp.MainMode, "", s.hint)
+	s.refuse(exchangeOf(s.mode), "", s.hint)
 }
 
 // quickNotified explains an error that the peer sent in answer to a quick mode.

@@ -203,20 +203,25 @@ func TestPeerOfIKEv2(t *testing.T) {
 			return clearMessage(h, []isakmp.Payload{notify(isakmp.InvalidMajorVersion, nil, nil)})
 		},
 	} {
-		t.Run(what, func(t *testing.T) {
-			p := newPair(t, first(peers()), second(peers()))
-			p.tamper = func(*end, []byte) []byte { return nil }
-			p.start()
-			for range 3 {
-				p.says(p.b, answer(p.a.s.header(isakmp.MainMode, 0)))
-			}
-			f := p.a.wantFault(ike.Refused, ike.CauseVersion)
-			if f.PeerAdvice == "" || len(p.a.reports) > 2 || p.a.has(ike.SessionDown) != nil {
-				t.Errorf("%v", p.a.reports)
-			}
-			p.run(2 * time.Minute)
-			p.a.wantFault(ike.SessionDown, ike.CauseVersion)
-		})
+		for _, mode := range []ike.Mode{ike.Main, ike.Aggressive} {
+			t.Run(what+" to "+mode.String(), func(t *testing.T) {
+				a, b := peers()
+				a.Mode = mode
+				p := newPair(t, a, b)
+				p.tamper = func(*end, []byte) []byte { return nil }
+				p.start()
+				p.a.reports = nil
+				for range 3 {
+					p.says(p.b, answer(p.a.s.header(isakmp.MainMode, 0)))
+				}
+				f := p.a.wantFault(ike.Refused, ike.CauseVersion)
+				if f.PeerAdvice == "" || len(p.a.reports) > 1 {
+					t.Errorf("%v", p.a.reports)
+				}
+				p.run(2 * time.Minute)
+				p.a.wantFault(ike.SessionDown, ike.CauseVersion)
+			})
+		}
 	}
 	p := establishedPair(t)
 	for _, e := range []*end{p.a, p.b} {

@@ -183,16 +183,15 @@ const privateUse = 16384
 // the lifetime's two may come more than once: the two ends could else each take
 // another one.
 func (o *offered) only(list []isakmp.Attribute, lifeType, lifeValue uint16, known ...uint16) {
-	seen := map[uint16]bool{}
-	for _, a := range list {
+	for i, a := range list {
+		same := func(b isakmp.Attribute) bool { return b.Type == a.Type }
 		switch {
 		case a.Type == lifeType || a.Type == lifeValue || a.Type >= privateUse:
 		case !slices.Contains(known, a.Type):
 			o.strange(keyAttribute, fmt.Sprintf("attribute %d =", a.Type), a.Value)
-		case seen[a.Type]:
+		case slices.ContainsFunc(list[:i], same):
 			o.strange(keyAttribute, fmt.Sprintf("a second attribute %d =", a.Type), a.Value)
 		}
-		seen[a.Type] = true
 	}
 }
 
