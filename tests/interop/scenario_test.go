@@ -44,7 +44,9 @@ func (t tunnel) mirror() tunnel {
 }
 
 // translated tells whether there is a translator between the ends.
-func (t tunnel) translated() bool { return t.local.own != t.local.seen || t.remote.own != t.remote.seen }
+func (t tunnel) translated() bool {
+	return t.local.own != t.local.seen || t.remote.own != t.remote.seen
+}
 
 // scenario is a tunnel, and which end begins.
 type scenario struct {
