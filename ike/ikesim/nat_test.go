@@ -12,12 +12,12 @@ import (
 )
 
 // behind is a tunnel that is up, with a translator before a, who began. rebind
-// makes the translator forget its ports and give others.
-func behind(t *testing.T, change func(a, b *ike.Peer)) (w *World, a, b *Host, rebind func()) {
+// makes the translator begin anew, with this public address.
+func behind(t *testing.T, change func(a, b *ike.Peer)) (w *World, a, b *Host, rebind func(netip.Addr)) {
 	private := netip.MustParseAddr("192.168.0.9")
 	w = New(t, t.Name())
 	a, b = w.Host("a", engine.Options{}, private), w.Host("b", engine.Options{}, addrB)
-	again := w.Translate(private, addrA)
+	rebind = w.Translate(private, addrA)
 	pa, _ := Between(gz, private, addrB, 2)
 	_, pb := Between(gz, addrA, addrB, 2)
 	pb.RemoteID = ike.AddressID(private)
@@ -27,8 +27,11 @@ func behind(t *testing.T, change func(a, b *ike.Peer)) (w *World, a, b *Host, re
 	b.Configure(pb)
 	a.Configure(pa)
 	w.RunUntilUp(time.Second, gz)
-	return w, a, b, func() { again(addrA) }
+	return w, a, b, rebind
 }
+
+// asking makes a ask whether b is there.
+func asking(a, _ *ike.Peer) { a.DPD = ike.DPD{Delay: 30 * time.Second, Timeout: 2 * time.Minute} }
 
 // wantPeerAt says where a host sends IKE and ESP for a tunnel: all children, in
 // the engine's books and in the data plane.
@@ -65,7 +68,6 @@ func mappedTo(rebindings int) netip.AddrPort {
 // thing that a says, whatever that is. Nothing is negotiated anew for it, and
 // what b had to say in vain meanwhile arrives.
 func TestTranslatorRebinds(t *testing.T) {
-	withDPD := func(a, _ *ike.Peer) { a.DPD = ike.DPD{Delay: 30 * time.Second, Timeout: 2 * time.Minute} }
 	rekey := ike.Rekey{Tunnel: gz, IPsec: true}
 	for what, speak := range map[string]func(w *World, a, b *Host){
 		"a has a pair renewed": func(_ *World, a, _ *Host) { a.Step(rekey) },
@@ -82,10 +84,10 @@ func TestTranslatorRebinds(t *testing.T) {
 		"a asks whether b is there": func(w *World, _, _ *Host) { w.Run(time.Minute) },
 	} {
 		t.Run(what, func(t *testing.T) {
-			w, a, b, rebind := behind(t, withDPD)
+			w, a, b, rebind := behind(t, asking)
 			up := a.Status(gz).Session.Established
 			b.wantPeerAt(mappedTo(0))
-			rebind()
+			rebind(addrA)
 			speak(w, a, b)
 			w.Run(10 * time.Second)
 			w.WantUp(gz)
@@ -115,19 +117,35 @@ func (h *Host) moves() int {
 	return n
 }
 
-// A translator that rebinds every few minutes for half a day: the tunnel stays
-// up, and one session lasts.
+// A translator that rebinds every two hours, for half a day: the tunnel stays up.
 func TestTranslatorRebindsAllDay(t *testing.T) {
-	w, _, b, rebind := behind(t, func(a, _ *ike.Peer) {
-		a.DPD = ike.DPD{Delay: 30 * time.Second, Timeout: 2 * time.Minute}
-	})
+	w, _, b, rebind := behind(t, asking)
 	for range 6 { // as many as its ports allow
 		w.Run(2 * time.Hour)
-		rebind()
+		rebind(addrA)
 		w.Run(time.Minute)
 		w.WantUp(gz)
 	}
 	b.wantPeerAt(mappedTo(6))
+}
+
+// A peer that may come from anywhere is followed to another address too. Its
+// children are made anew there, under the session that stands.
+func TestTranslatorWithAnotherAddress(t *testing.T) {
+	w, a, b, rebind := behind(t, func(a, b *ike.Peer) {
+		asking(a, b)
+		a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "branch.example"}
+		b.Remote, b.RemoteID = netip.Addr{}, a.LocalID
+	})
+	up := a.Status(gz).Session.Established
+	elsewhere := netip.MustParseAddr("198.51.100.9")
+	rebind(elsewhere)
+	w.Run(time.Minute)
+	w.WantUp(gz)
+	b.wantPeerAt(netip.AddrPortFrom(elsewhere, mappedTo(1).Port()))
+	if again := a.Status(gz).Session.Established; again != up {
+		t.Errorf("a new session since %v, after\n%s", again, w.Trace())
+	}
 }
 
 // What was recorded before a translator rebound, and comes again from where the
@@ -136,7 +154,7 @@ func TestReplayDoesNotMoveThePeerBack(t *testing.T) {
 	w, a, b, rebind := behind(t, nil)
 	var said []Datagram
 	w.OnSend = func(d Datagram) { said = append(said, d) }
-	rebind()
+	rebind(addrA)
 	a.Step(ike.Rekey{Tunnel: gz, IPsec: true})
 	w.Run(time.Second)
 	b.wantPeerAt(mappedTo(1))
