@@ -323,6 +323,7 @@ func thePeerFreezesAndThaws(p *play) {
 
 func theLinkGoes(p *play) {
 	p.must(p.bed.Internet.SetLink(netns.ToIDC, false))
+	p.Cleanup(func() { p.must(p.bed.Internet.SetLink(netns.ToIDC, true)) })
 	p.noticed()
 	p.must(p.bed.Internet.SetLink(netns.ToIDC, true))
 	p.resumes(later)
