@@ -31,7 +31,7 @@ type play struct {
 }
 
 // storyTime is how long a story may take.
-const storyTime = 60 * time.Second
+const storyTime = 120 * time.Second
 
 // tell plays a story from the beginning: both ends are configured anew.
 func (m *meeting) tell(t *testing.T, by kind, st story) {
