@@ -107,12 +107,14 @@ func (p *play) unharmed(do func()) {
 		account, err := flood.Stop()
 		if err != nil || len(account.Lost) > 0 {
 			p.Errorf("pings: %v, %v", account, err)
+			return
 		}
+		p.Logf("pings: %v", account)
 	}()
 	do()
 }
 
-// pairs are what an end has, which must be one pair.
+// pair is what an end has, which must be a single one.
 func (p *play) pair(end side) child {
 	p.Helper()
 	now, err := end.children(p.ctx)
@@ -323,6 +325,7 @@ func thePeerFreezesAndThaws(p *play) {
 
 func theLinkGoes(p *play) {
 	p.must(p.bed.Internet.SetLink(netns.ToIDC, false))
+	p.Cleanup(func() { p.must(p.bed.Internet.SetLink(netns.ToIDC, true)) })
 	p.noticed()
 	p.must(p.bed.Internet.SetLink(netns.ToIDC, true))
 	p.resumes(later)
