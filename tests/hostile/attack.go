@@ -27,6 +27,7 @@ type Case struct {
 // it sends the same again, as far as the victim's own chance lets it.
 type attack struct {
 	*stage
+	Case
 	t     testing.TB
 	n     int
 	r     *rand.Rand
@@ -40,9 +41,9 @@ func seeded(seed int, name string) *rand.ChaCha8 {
 	return rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d/%s", seed, name)))
 }
 
-func newAttack(s *stage, t testing.TB, n, seed int, c Case) *attack {
+func newAttack(s *stage, n, seed int, c Case) *attack {
 	dice := seeded(seed, c.Name)
-	return &attack{stage: s, t: t, n: n, dice: dice, r: rand.New(dice)}
+	return &attack{stage: s, Case: c, n: n, dice: dice, r: rand.New(dice)}
 }
 
 func (a *attack) must(err error) {
@@ -52,16 +53,48 @@ func (a *attack) must(err error) {
 	}
 }
 
-// peer is the address that the victim is configured with.
-func (a *attack) peer(port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(attackerAt(a.n).Addr().Next(), port)
+// tunnel is the attacker's own.
+func (a *attack) tunnel() tunnelTo {
+	for _, t := range tunnels(a.bed.Sites) {
+		if t.name == "attackerPFS" && a.pfs || t.name == "attacker" && !a.pfs {
+			return t
+		}
+	}
+	panic("the attacker has no tunnel")
 }
 
-// stranger is some address of this attacker's that the victim does not know.
+// peer is where the attacker sends from to a port of the victim's, as the peer
+// that the victim knows.
+func (a *attack) peer(port uint16) netip.AddrPort {
+	own := firstPort + 2*uint16(a.n)
+	if port == portNATT {
+		own++
+	}
+	return netip.AddrPortFrom(a.tunnel().peer, own)
+}
+
+// ownStrangers is the network of this case that the victim does not know.
+func ownStrangers(n int) netip.Prefix {
+	ip := ofCases.Addr().As4()
+	ip[2] = byte(n)
+	return netip.PrefixFrom(netip.AddrFrom4(ip), 24)
+}
+
+// stranger is some address of that network.
 func (a *attack) stranger() netip.AddrPort {
-	ip := attackerAt(a.n).Addr().As4()
-	ip[3] = byte(2 + a.r.IntN(250))
+	ip := ownStrangers(a.n).Addr().As4()
+	ip[3] = byte(1 + a.r.IntN(254))
 	return netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(1+a.r.IntN(65535)))
+}
+
+// is tells the addresses of a case.
+func (a *attack) is(at netip.AddrPort) bool {
+	return ownStrangers(a.n).Contains(at.Addr()) || at == a.peer(portIKE) || at == a.peer(portNATT)
+}
+
+// isForged tells the addresses that a flood uses and no case owns.
+func isForged(at netip.AddrPort) bool {
+	return at.Addr() == lateHost.Addr() || strangers.Contains(at.Addr())
 }
 
 // window is how many datagrams go before the victim must have taken them: more
@@ -88,7 +121,7 @@ func (a *attack) count() {
 
 // forger is a peer with the key, that has sent nothing yet.
 func (a *attack) forger() *forger {
-	return newForger(a.wire, a.dice, a.peer(portIKE), a.port(portIKE), attackerKey(a.n))
+	return newForger(a.wire, a.dice, a.peer(portIKE), a.port(portIKE), a.tunnel().key)
 }
 
 // insider is a peer whose phase 1 stands.
@@ -101,7 +134,8 @@ func (a *attack) insider() *forger {
 
 // pair are the networks of the attacker's tunnel, its own first.
 func (a *attack) pair() (own, theirs netip.Prefix) {
-	return attackerInside(a.n), facingAttacker(a.n)
+	t := a.tunnel()
+	return t.theirs, t.own
 }
 
 // quick is a quick mode that the victim should accept.

@@ -53,15 +53,14 @@ func TestHostile(t *testing.T) {
 
 // row is what one case did.
 type row struct {
-	Case
+	*attack
 	tally
-	taken      []string
 	connecting time.Duration
 }
 
 func run(t *testing.T, seed int) {
 	cases := slices.Concat(outside, cves, inside, mustNot, floods)
-	s, err := open(t.Context(), cases)
+	s, err := open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,36 +78,35 @@ func run(t *testing.T, seed int) {
 	}
 	rows := make([]row, len(cases))
 	for n, c := range cases {
-		rows[n].Case = c
-		t.Run(c.Name, func(t *testing.T) { rows[n].attack(t, s, n, seed) })
+		rows[n].attack = newAttack(s, n, seed, c)
+		t.Run(c.Name, func(t *testing.T) { rows[n].goes(t) })
 		if err := s.alive(); err != nil {
 			t.Fatalf("after %q: %v", c.Name, err)
 		}
 	}
 	watch.judge(t, s)
-	for n := range rows { // at the end: an answer may come long after its question
-		rows[n].add(s.wire.within(attackerAt(n)))
+	for n := range rows { // at the end: something may come long after the question
+		rows[n].add(s.wire.sum(rows[n].is))
 	}
 	t.Logf("seed %d\n%s", seed, render(rows))
 	judge(t, rows)
 }
 
-// attack runs the case.
-func (r *row) attack(t *testing.T, s *stage, n, seed int) {
+// goes runs the case.
+func (r *row) goes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	a := newAttack(s, t, n, seed, r.Case)
-	defer func() { r.taken = a.taken }()
-	before := s.wire.within(lateHost)
+	r.t = t
+	before := r.wire.sum(isForged)
 	if r.flood {
-		r.connecting = a.during(ctx, func() { r.run(a) })
+		r.connecting = r.during(ctx, func() { r.run(r.attack) })
 	} else {
-		r.run(a)
+		r.run(r.attack)
 	}
-	a.must(s.settle(ctx))
-	after := s.wire.within(lateHost)
-	r.tally = tally{after.datagrams - before.datagrams, after.in - before.in, after.answers - before.answers, after.out - before.out}
-	a.must(s.goodPasses(ctx))
+	r.must(r.settle(ctx))
+	r.tally = r.wire.sum(isForged)
+	r.add(tally{-before.datagrams, -before.in, -before.answers, -before.out})
+	r.must(r.goodPasses(ctx))
 }
 
 // judge holds the rows against what they must be.

@@ -250,7 +250,7 @@ func mustNotNonces(a *attack) {
 }
 
 func mustNotKeys(a *attack) {
-	for _, key := range []string{attackerKey(a.n + 1), "good", "", "x"} {
+	for _, key := range []string{"key of fence", "key of good", "", "x"} {
 		f := newForger(a.wire, a.dice, a.peer(portIKE), a.port(portIKE), key)
 		a.must(f.begin())
 		a.must(f.agree())

@@ -14,17 +14,23 @@ import (
 	"github.com/twinspan/twinspan/tests/twin"
 )
 
-// The addresses of the stage beside those of the Quick Start: the network of a
-// peer that connects while the flood goes on, those of the attackers, of which
-// the victim knows the first address of each, and those of strangers.
+// The addresses of the stage beside those of the Quick Start: of a peer that
+// connects while the flood goes on; of the attacker that has a key, with and
+// without PFS, from other ports for each case; of the fence; and of strangers,
+// some of them each case's own.
 var (
-	lateHost   = netip.MustParsePrefix("198.51.100.2/24")
-	lateRouter = netip.MustParsePrefix("198.51.100.1/24")
-	lateInside = netip.MustParsePrefix("10.0.2.0/24")
-	attackers  = netip.MustParsePrefix("198.18.0.0/16")
-	strangers  = netip.MustParsePrefix("198.19.0.0/16")
-	fencePost  = netip.MustParseAddr("198.18.255.1")
+	lateHost    = netip.MustParsePrefix("198.51.100.2/24")
+	lateRouter  = netip.MustParsePrefix("198.51.100.1/24")
+	attacker    = netip.MustParseAddr("198.18.255.1")
+	attackerPFS = netip.MustParseAddr("198.18.255.2")
+	fencePost   = netip.MustParseAddr("198.18.255.3")
+	ofCases     = netip.MustParsePrefix("198.18.0.0/16")
+	strangers   = netip.MustParsePrefix("198.19.0.0/16")
 )
+
+// firstPort is where the attacker's ports begin: two for each case, to the
+// victim's ports 500 and 4500.
+const firstPort = 20000
 
 // stage is the victim with its good peers, and the attacker on the path between
 // them.
@@ -50,29 +56,26 @@ func (t tunnelTo) mirror(victim netip.Addr) tunnelTo {
 	return t
 }
 
-// attackerAt is where the attacker of a case has its network, of which the
-// victim knows the first address; inside is the network behind that, and facing
-// the victim's that may talk to it.
-func attackerAt(n int) netip.Prefix {
-	a := attackers.Addr().As4()
-	a[2] = byte(n)
-	return netip.PrefixFrom(netip.AddrFrom4(a), 24)
+// tunnels are the victim's.
+func tunnels(sites netns.Sites) []tunnelTo {
+	to := func(name, pfs string, peer netip.Addr, own, theirs string) tunnelTo {
+		return tunnelTo{name, "key of " + name, pfs, peer, netip.MustParsePrefix(own), netip.MustParsePrefix(theirs)}
+	}
+	good := to("good", "DH-GROUP14", sites.IDC.Public.Addr(), "192.168.1.0/24", "10.0.1.0/24")
+	good.own, good.theirs = sites.VPC.Networks()[0], sites.IDC.Networks()[0]
+	return []tunnelTo{
+		good,
+		to("late", "DH-GROUP14", lateHost.Addr(), "172.16.1.0/24", "10.66.1.0/24"),
+		to("fence", "disable", fencePost, "172.16.2.0/24", "10.66.2.0/24"),
+		to("attacker", "disable", attacker, "172.16.3.0/24", "10.66.3.0/24"),
+		to("attackerPFS", "DH-GROUP14", attackerPFS, "172.16.4.0/24", "10.66.4.0/24"),
+	}
 }
-
-func attackerInside(n int) netip.Prefix {
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 66, byte(n), 0}), 24)
-}
-
-func facingAttacker(n int) netip.Prefix {
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, byte(n), 0}), 24)
-}
-
-func attackerKey(n int) string { return fmt.Sprintf("key of attacker %d", n) }
 
 // configuration is the file of a gateway.
 func configuration(public netip.Addr, tunnels ...tunnelTo) string {
 	var b, own, theirs strings.Builder
-	fmt.Fprintf(&b, "dataplane = \"userspace\"\n[limits]\ntunnels_per_region = 1000\ncustomer_gateways_per_region = 1000\n")
+	b.WriteString("dataplane = \"userspace\"\n")
 	fmt.Fprintf(&b, "[vpn_gateway.G]\nvpc = \"V\"\npublic_ip = %q\nbandwidth_mbps = 100\n", public)
 	for _, t := range tunnels {
 		fmt.Fprintf(&b, "[vpc.V.subnet.%s]\ncidr = %q\nroute_table = \"main\"\n", t.name, t.own)
@@ -88,8 +91,8 @@ func configuration(public netip.Addr, tunnels ...tunnelTo) string {
 	return b.String()
 }
 
-// open builds the stage for the cases: each has a tunnel of the victim's.
-func open(ctx context.Context, cases []Case) (*stage, error) {
+// open builds the stage.
+func open(ctx context.Context) (*stage, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	bed, err := netns.Build(netns.QuickStart())
@@ -97,24 +100,24 @@ func open(ctx context.Context, cases []Case) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{bed: bed}
-	if err := s.build(ctx, cases); err != nil {
+	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *stage) build(ctx context.Context, cases []Case) error {
+func (s *stage) build(ctx context.Context) error {
 	if err := s.network(ctx); err != nil {
 		return err
 	}
-	if err := s.daemons(ctx, cases); err != nil {
+	if err := s.daemons(ctx); err != nil {
 		return err
 	}
 	var err error
 	if s.wire, err = openWire(s.bed.Internet, netns.ToVPC); err != nil {
 		return err
 	}
-	s.fences = newForger(s.wire, seeded(0, "fence"), netip.AddrPortFrom(fencePost, portIKE), s.port(portIKE), "fence")
+	s.fences = newForger(s.wire, seeded(0, "fence"), netip.AddrPortFrom(fencePost, portIKE), s.port(portIKE), "key of fence")
 	return s.connect(ctx)
 }
 
@@ -131,7 +134,7 @@ func (s *stage) network(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, nobody := range []netip.Prefix{attackers, strangers} {
+	for _, nobody := range []netip.Prefix{ofCases, strangers} {
 		if _, err := s.bed.Internet.Run(ctx, "ip", "route", "add", "blackhole", nobody.String()); err != nil {
 			return err
 		}
@@ -142,29 +145,16 @@ func (s *stage) network(ctx context.Context) error {
 }
 
 // daemons starts the victim and its peers.
-func (s *stage) daemons(ctx context.Context, cases []Case) error {
-	victim, vpc := s.bed.Sites.VPC.Public.Addr(), s.bed.Sites.VPC.Networks()[0]
-	good, idc := s.bed.Sites.IDC.Public.Addr(), s.bed.Sites.IDC.Networks()[0]
-	all := []tunnelTo{
-		{"good", "good", "DH-GROUP14", good, vpc, idc},
-		{"late", "late", "DH-GROUP14", lateHost.Addr(), facingAttacker(254), lateInside},
-		{"fence", "fence", "disable", fencePost, facingAttacker(255), attackerInside(255)},
-	}
-	for n, c := range cases {
-		t := tunnelTo{fmt.Sprintf("attacker%d", n), attackerKey(n), "disable", attackerAt(n).Addr().Next(), facingAttacker(n), attackerInside(n)}
-		if c.pfs {
-			t.pfs = "DH-GROUP14"
-		}
-		all = append(all, t)
-	}
+func (s *stage) daemons(ctx context.Context) error {
+	victim, all := s.bed.Sites.VPC.Public.Addr(), tunnels(s.bed.Sites)
 	for _, d := range []struct {
 		daemon **twin.Daemon
 		space  *netns.Space
 		text   string
 	}{
 		{&s.victim, s.bed.Gateway, configuration(victim, all...)},
-		{&s.good, s.bed.Customer, configuration(good, all[0].mirror(victim))},
-		{&s.late, s.lateSpace, configuration(lateHost.Addr(), all[1].mirror(victim))},
+		{&s.good, s.bed.Customer, configuration(all[0].peer, all[0].mirror(victim))},
+		{&s.late, s.lateSpace, configuration(all[1].peer, all[1].mirror(victim))},
 	} {
 		var err error
 		if *d.daemon, err = twin.New(d.space); err != nil {
@@ -280,11 +270,11 @@ func (s *stage) settle(ctx context.Context) error {
 	if err := s.fence(); err != nil {
 		return err
 	}
-	everywhere := netip.MustParsePrefix("198.18.0.0/15")
-	before := s.wire.within(everywhere)
+	everything := func(a netip.AddrPort) bool { return a.Addr() != s.bed.Sites.IDC.Public.Addr() }
+	before := s.wire.sum(everything)
 	return netns.Until(ctx, func() error {
 		status, err := s.victim.Status(ctx)
-		now := s.wire.within(everywhere)
+		now := s.wire.sum(everything)
 		switch {
 		case err != nil:
 			return err

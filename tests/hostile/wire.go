@@ -29,8 +29,8 @@ const (
 	protoESP = 50
 )
 
-// tally is what went to the victim and came from it, between it and one
-// address: datagrams, and bytes without the headers of IP and UDP.
+// tally is what went to the victim and came from it, between it and one address
+// and port: datagrams, and bytes without the headers of IP and UDP.
 type tally struct{ datagrams, in, answers, out int }
 
 func (t *tally) add(o tally) {
@@ -48,7 +48,7 @@ type wire struct {
 	ended chan struct{}
 
 	mu      sync.Mutex
-	tallies map[netip.Addr]*tally
+	tallies map[netip.AddrPort]*tally
 	inboxes map[netip.AddrPort]chan []byte
 	broken  error
 }
@@ -57,7 +57,7 @@ type wire struct {
 func openWire(space *netns.Space, device string) (*wire, error) {
 	w := &wire{
 		raw: -1, ended: make(chan struct{}),
-		tallies: map[netip.Addr]*tally{}, inboxes: map[netip.AddrPort]chan []byte{},
+		tallies: map[netip.AddrPort]*tally{}, inboxes: map[netip.AddrPort]chan []byte{},
 	}
 	err := space.Do(func() (err error) {
 		if w.raw, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
@@ -151,17 +151,17 @@ func (w *wire) saw(frame []byte, from unix.Sockaddr) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if link.Pkttype == unix.PACKET_OUTGOING {
-		w.of(p.src.Addr()).add(tally{datagrams: 1, in: len(p.body)})
+		w.of(p.src).add(tally{datagrams: 1, in: len(p.body)})
 		return
 	}
-	w.of(p.dst.Addr()).add(tally{answers: 1, out: len(p.body)})
+	w.of(p.dst).add(tally{answers: 1, out: len(p.body)})
 	select {
 	case w.inboxes[p.dst] <- append([]byte(nil), p.body...):
 	default: // nobody waits for it
 	}
 }
 
-func (w *wire) of(a netip.Addr) *tally {
+func (w *wire) of(a netip.AddrPort) *tally {
 	t := w.tallies[a]
 	if t == nil {
 		t = &tally{}
@@ -170,12 +170,12 @@ func (w *wire) of(a netip.Addr) *tally {
 	return t
 }
 
-// within sums what went between the victim and the addresses of a network.
-func (w *wire) within(network netip.Prefix) (sum tally) {
+// sum is what went between the victim and some addresses.
+func (w *wire) sum(of func(netip.AddrPort) bool) (sum tally) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for a, t := range w.tallies {
-		if network.Contains(a) {
+		if of(a) {
 			sum.add(*t)
 		}
 	}
