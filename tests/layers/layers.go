@@ -56,6 +56,7 @@ var House = map[string]Row{
 	"tests/libreswan": {Imports: []string{"tests/netns"}},
 	"tests/twin":      {Imports: []string{"daemon/api", "tests/netns"}},
 	"tests/interop":   {Tests: []string{"tests/netns", "tests/swan", "tests/libreswan", "tests/twin", "daemon/api"}},
+	"tests/hostile":   {Imports: []string{"ike", "ike/crypt", "ike/isakmp", "xfrm", "tests/netns", "tests/twin"}},
 	"tests/bench":     {},
 	"tests/demo":      {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
 }

@@ -273,6 +273,9 @@ func (c *Charon) Restart(ctx context.Context) error {
 	return c.start(ctx)
 }
 
+// PID is charon's process id.
+func (c *Charon) PID() int { return c.process.PID() }
+
 // Stop ends charon, which tells its peers, and removes its files.
 func (c *Charon) Stop() error {
 	var err error

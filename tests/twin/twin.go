@@ -186,6 +186,9 @@ func (d *Daemon) Log() string {
 	return d.past + d.process.Output()
 }
 
+// PID is the process id of the daemon that runs, or ran last.
+func (d *Daemon) PID() int { return d.process.PID() }
+
 // Kill ends the daemon as a crash would.
 func (d *Daemon) Kill() { d.process.Kill() }
 
