@@ -30,8 +30,8 @@ func behind(t *testing.T, change func(a, b *ike.Peer)) (w *World, a, b *Host, re
 	return w, a, b, rebind
 }
 
-// asking makes a ask whether b is there.
-func asking(a, _ *ike.Peer) { a.DPD = ike.DPD{Delay: 30 * time.Second, Timeout: 2 * time.Minute} }
+// halfAMinute is how long b may be silent until a asks whether it is there.
+var halfAMinute = asking(ike.DPD{Delay: 30 * time.Second, Timeout: 2 * time.Minute})
 
 // wantPeerAt says where a host sends IKE and ESP for a tunnel: all children, in
 // the engine's books and in the data plane.
@@ -84,7 +84,7 @@ func TestTranslatorRebinds(t *testing.T) {
 		"a asks whether b is there": func(w *World, _, _ *Host) { w.Run(time.Minute) },
 	} {
 		t.Run(what, func(t *testing.T) {
-			w, a, b, rebind := behind(t, asking)
+			w, a, b, rebind := behind(t, halfAMinute)
 			up := a.Status(gz).Session.Established
 			b.wantPeerAt(mappedTo(0))
 			rebind(addrA)
@@ -119,7 +119,7 @@ func (h *Host) moves() int {
 
 // A translator that rebinds every two hours, for half a day: the tunnel stays up.
 func TestTranslatorRebindsAllDay(t *testing.T) {
-	w, _, b, rebind := behind(t, asking)
+	w, _, b, rebind := behind(t, halfAMinute)
 	for range 6 { // as many as its ports allow
 		w.Run(2 * time.Hour)
 		rebind(addrA)
@@ -133,7 +133,7 @@ func TestTranslatorRebindsAllDay(t *testing.T) {
 // children are made anew there, under the session that stands.
 func TestTranslatorWithAnotherAddress(t *testing.T) {
 	w, a, b, rebind := behind(t, func(a, b *ike.Peer) {
-		asking(a, b)
+		halfAMinute(a, b)
 		a.LocalID = ike.ID{Kind: ike.IDFQDN, Text: "branch.example"}
 		b.Remote, b.RemoteID = netip.Addr{}, a.LocalID
 	})
