@@ -102,6 +102,9 @@ func (l *loop) tunnelView(p ike.Peer, s ike.Status) api.Tunnel {
 		if e := v.Child.Expires; t.Expires.IsZero() || e.Before(t.Expires) {
 			t.Expires = e
 		}
+		if r := v.Renews; t.Renews.IsZero() || r.Before(t.Renews) {
+			t.Renews = r
+		}
 	}
 	return t
 }
@@ -156,7 +159,7 @@ func (l *loop) pairView(p ike.PairStatus) api.Pair {
 	if ch == nil {
 		return v
 	}
-	v.Up, v.Child = true, childView(ch)
+	v.Up, v.Child, v.Mute, v.Renews = true, childView(ch), p.Mute, stamp(p.Renew)
 	if e := l.ledger.sas[xfrm.SAID{SPI: ch.SPIIn, Dst: ch.Local.Addr()}]; e != nil {
 		v.Child.Expires = stamp(e.added.Add(ch.Lifetime.Time))
 	}
@@ -182,7 +185,7 @@ func sessionView(s *ike.SessionStatus) *api.Session {
 	return &api.Session{
 		Cookies: s.Cookies.String(), Local: s.Local.String(), Remote: s.Remote.String(),
 		Initiator: s.Initiator, Mode: s.Mode.String(), Proposal: s.Proposal.String(), PeerID: s.PeerID,
-		NAT: s.NAT, Established: stamp(s.Established), Expires: stamp(s.Expires),
+		NAT: s.NAT, Established: stamp(s.Established), Renews: stamp(s.Renew), Expires: stamp(s.Expires),
 	}
 }
 

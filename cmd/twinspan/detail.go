@@ -61,6 +61,9 @@ func (c *cli) printSession(s *api.Session, now time.Time) {
 		role = "we began"
 	}
 	c.field("IKE", fmt.Sprintf("%s, %s, %s, up for %s", s.Mode, s.Proposal, role, span(now.Sub(s.Established))))
+	if !s.Renews.IsZero() {
+		c.field("  rekey in", span(s.Renews.Sub(now)))
+	}
 	if !s.Expires.IsZero() {
 		c.field("  ends in", span(s.Expires.Sub(now)))
 	}
@@ -82,9 +85,12 @@ func (c *cli) printPairs(pairs []api.Pair, now time.Time) {
 		row := table.Row{p.Local, p.Remote, c.paint(red, stateDown), since(p.Since, now), "-", "-", "-", "-"}
 		if p.Child != nil {
 			row[2] = c.paint(green, stateUp)
+			if p.Mute {
+				row[2] = c.paint(yellow, "nothing comes back")
+			}
 			row[4], row[5], row[6] = p.Child.SPIIn, p.Child.SPIOut, suite(p.Child)
-			if !p.Child.Expires.IsZero() {
-				row[7] = span(p.Child.Expires.Sub(now))
+			if !p.Renews.IsZero() {
+				row[7] = span(p.Renews.Sub(now))
 			}
 		}
 		w.AppendRow(row)

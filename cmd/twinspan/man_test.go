@@ -17,7 +17,7 @@ func TestManualIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := strings.ReplaceAll(string(raw), `\-`, "-")
-	want := []string{socketVariable, "NO_COLOR", "LANG", stateUp, statePartlyUp, stateNegotiating, stateDown, stateDisabled, defaultConfig}
+	want := []string{socketVariable, "NO_COLOR", "LANG", stateUp, statePartlyUp, stateNegotiating, stateDown, stateDisabled, stateSilent, defaultConfig}
 	for code := exitDone; code <= exitNotPermitted; code++ {
 		want = append(want, ".B "+string(rune('0'+code))+"\n")
 	}

@@ -15,10 +15,10 @@ func ago(d time.Duration) time.Time { return noon.Add(-d) }
 // office is a status with a tunnel in each state.
 func office() api.Status {
 	pair := func(local, remote string, up bool) api.Pair {
-		p := api.Pair{Local: local, Remote: remote, Up: up, Since: ago(time.Hour)}
+		p := api.Pair{Local: local, Remote: remote, Up: up, Since: ago(time.Hour), Renews: noon.Add(41 * time.Minute)}
 		if up {
 			p.Child = &api.Child{SPIIn: "0xc0de0001", SPIOut: "0x0000c0de", Suite: "aes256-sha256-group14",
-				LifetimeSecond: 3600, Expires: noon.Add(41 * time.Minute), Encapsulation: strings.HasPrefix(remote, "10.0.2")}
+				LifetimeSecond: 3600, Expires: noon.Add(45 * time.Minute), Encapsulation: strings.HasPrefix(remote, "10.0.2")}
 		}
 		return p
 	}
@@ -31,12 +31,12 @@ func office() api.Status {
 		},
 		Tunnels: []api.Tunnel{
 			{Name: "TomVPNConn", Gateway: "TomVPNGw", CustomerGateway: "TomVPNUserGw", Local: "203.195.147.82", Remote: "202.108.22.5",
-				Start: "active", State: "up", Since: ago(3*time.Hour + 12*time.Minute), PairsUp: 2, Expires: noon.Add(41 * time.Minute),
+				Start: "active", State: "up", Since: ago(3*time.Hour + 12*time.Minute), PairsUp: 2, Renews: noon.Add(41 * time.Minute),
 				DPD:   api.DPD{Action: "restart", DelaySecond: 30, TimeoutSecond: 120},
 				Probe: &api.Probe{Target: "10.0.1.1", Source: "192.168.1.254", Passing: new(true), RTT: 12.3, Loss: 0.05},
 				Session: &api.Session{Cookies: "0102_i 0304_r", Local: "203.195.147.82:4500", Remote: "202.108.22.5:4500", Initiator: true,
 					Mode: "main mode", Proposal: "aes256-sha256-group14", PeerID: "202.108.22.5", NAT: "there",
-					Established: ago(3 * time.Hour), Expires: noon.Add(21 * time.Hour)},
+					Established: ago(3 * time.Hour), Renews: noon.Add(19 * time.Hour), Expires: noon.Add(21 * time.Hour)},
 				Pairs:   []api.Pair{pair("192.168.1.0/24", "10.0.1.0/24", true), pair("192.168.1.0/24", "10.0.2.0/24", true)},
 				Traffic: api.Traffic{BytesIn: 1_234_000_000, BytesOut: 310_000_000, PacketsIn: 999, PacketsOut: 1, ReplayErrors: 3}},
 			{Name: "shanghai", Remote: "198.51.100.7", Start: "active", State: "negotiating", Since: ago(4*time.Minute + 12*time.Second),

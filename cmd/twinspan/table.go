@@ -19,6 +19,7 @@ const (
 	stateNegotiating = "negotiating"
 	stateDown        = "down"
 	stateDisabled    = "disabled"
+	stateSilent      = "established, nothing comes back"
 )
 
 // printStatus shows the gateways, the problems, and a table of all tunnels.
@@ -136,7 +137,7 @@ func stateColour(state string) string {
 	switch state {
 	case stateUp:
 		return green
-	case statePartlyUp, stateNegotiating:
+	case statePartlyUp, stateNegotiating, stateSilent:
 		return yellow
 	case stateDown:
 		return red
@@ -158,12 +159,12 @@ func traffic(t api.Traffic) string {
 	return amount(t.BytesIn) + " / " + amount(t.BytesOut)
 }
 
-// next is when the tunnel's SAs end and new ones must stand, or for one that
-// is not up when it is tried again.
+// next is when the first of the tunnel's SAs are replaced, or for one that is not
+// up when it is tried again.
 func next(t api.Tunnel, now time.Time) string {
 	switch {
-	case t.State == stateUp && !t.Expires.IsZero():
-		return span(t.Expires.Sub(now))
+	case t.State == stateUp && !t.Renews.IsZero():
+		return span(t.Renews.Sub(now))
 	case t.State == stateUp || t.Try == 0:
 		return "-"
 	case t.NextTry.IsZero():

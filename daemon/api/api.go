@@ -56,6 +56,7 @@ type Tunnel struct {
 	Try             int       `json:"try,omitempty"` // failed negotiations in a row
 	NextTry         time.Time `json:"next_try,omitzero"`
 	Expires         time.Time `json:"expires,omitzero"` // of the SA pair that ends first
+	Renews          time.Time `json:"renews,omitzero"`  // when the first SA pair is to be replaced
 	Session         *Session  `json:"session,omitempty"`
 	NATT            string    `json:"nat_t"` // the words of the configuration
 	DPD             DPD       `json:"dpd"`
@@ -111,6 +112,8 @@ type Pair struct {
 	Remote string    `json:"remote"`
 	Up     bool      `json:"up"`
 	Since  time.Time `json:"since,omitzero"`
+	Mute   bool      `json:"mute,omitempty"`  // we send, and for a while nothing has come back
+	Renews time.Time `json:"renews,omitzero"` // when the child is to be replaced
 	Child  *Child    `json:"child,omitempty"`
 }
 
@@ -137,6 +140,7 @@ type Session struct {
 	PeerID      string    `json:"peer_id"`
 	NAT         string    `json:"nat"` // "", "here", "there", "both"
 	Established time.Time `json:"established"`
+	Renews      time.Time `json:"renews,omitzero"` // when we replace it; not at all where the peer has to
 	Expires     time.Time `json:"expires,omitzero"`
 }
 

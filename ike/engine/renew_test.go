@@ -75,6 +75,23 @@ func TestPeerClosesAnotherSession(t *testing.T) {
 	b.wantState("a", ike.Up)
 }
 
+// When the newest session goes and an older one is left, that is replaced at
+// once: it was told that it is of no more use.
+func TestOlderSessionIsReplaced(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{active(peerOf("a", there, 1))}})
+	b.upUntil(b.fakes[0], begun.Add(time.Hour))
+	b.childUp(b.fakes[0], child(0, 0x300, 0x1300))
+	b.first(8, there)
+	b.upNow(b.fakes[1], "a")
+	b.say(b.fakes[1], ike.Report{Kind: ike.SessionDown, Fault: &ike.Fault{Cause: ike.CauseDeleted}})
+	if len(b.fakes) != 3 {
+		t.Fatalf("%d sessions", len(b.fakes))
+	}
+	b.wantLast(b.fakes[2], "Begin")
+	b.wantState("a", ike.Up)
+}
+
 // A dead peer has no older session either: nothing is asked of one.
 func TestDeadPeerHasNoSession(t *testing.T) {
 	b := newBench(t, Options{})

@@ -13,19 +13,20 @@ import (
 
 // session is an ISAKMP SA and what the engine knows of it.
 type session struct {
-	carrier carrier
-	alarm   alarm
-	addrs   addrs
-	cookie  ownCookie
-	first   firstMessage // of one that we answer
-	member  *member      // its tunnel, nil until it is known
-	asked   []xfrm.Selector
-	spis    []uint32 // handed out and not installed yet
-	status  *ike.SessionStatus
-	place   halfPlace
-	begun   time.Time
-	renewal bool // it is to replace another one
-	dead    bool
+	carrier    carrier
+	alarm      alarm
+	addrs      addrs
+	cookie     ownCookie
+	first      firstMessage // of one that we answer
+	member     *member      // its tunnel, nil until it is known
+	asked      []xfrm.Selector
+	spis       []uint32 // handed out and not installed yet
+	status     *ike.SessionStatus
+	place      halfPlace
+	begun      time.Time
+	renewal    bool // it is to replace another one
+	superseded bool // by a newer one
+	dead       bool
 }
 
 func (s *session) initiator() bool { return s.cookie.initiator }
@@ -188,6 +189,7 @@ func (e *Engine) sessionUp(s *session, status *ike.SessionStatus) {
 	e.later(func() {
 		for _, o := range older {
 			if o.established() {
+				o.superseded = true
 				e.drive(o, ike.Superseded{})
 			}
 		}
@@ -274,9 +276,13 @@ func (e *Engine) sessionDown(s *session, f *ike.Fault) {
 		m.failed++
 	}
 	e.later(func() {
+		left := m.established()
 		e.tell(m, tunnel.SessionDown{
-			Asked: s.asked, Fault: f, Exchange: s.exchange(stood), Renewal: s.renewal && !stood, Last: stood && m.established() == nil,
+			Asked: s.asked, Fault: f, Exchange: s.exchange(stood), Renewal: s.renewal && !stood, Last: stood && left == nil,
 		})
+		if stood && left != nil && left.superseded {
+			e.tell(m, tunnel.SessionAges{Renew: e.now}) // nobody asks for the peer under it, nor renews it
+		}
 	})
 }
 
