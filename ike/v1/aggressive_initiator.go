@@ -1,6 +1,8 @@
 package v1
 
 import (
+	"time"
+
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
 )
@@ -146,6 +148,11 @@ func (p *keyExchange) forge(raw []byte, no *refusal) {
 	p.forged[digest(raw)] = no
 }
 
+// afterProof is how long the first quick mode lets message 3 go ahead. strongSwan
+// handles what comes in on several threads: it drops a quick mode that overtakes
+// message 3, and then only its resend is heard, two seconds later.
+const afterProof = 100 * time.Millisecond
+
 // proveInitiator sends message 3, from port 4500 when a translator is on the way
 // (RFC 3947 §4): phase 1 stands. The message is encrypted, as strongSwan's and
 // Libreswan's is; nothing answers it, so it is sent again until the peer is heard
@@ -164,4 +171,5 @@ func (s *Session) proveInitiator(peerID []byte) {
 	s.replies.answer(data)
 	s.sendPhase1("AM3", data)
 	s.establish(peerID)
+	s.pause = s.now.Add(afterProof)
 }

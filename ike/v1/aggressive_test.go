@@ -299,6 +299,8 @@ func TestAggressiveModeThroughATranslator(t *testing.T) {
 		a, b := aggressivePeers()
 		a.NATT = natt
 		n := behind(t, a, b)
+		n.now = n.now.Add(afterProof)
+		n.give(n.a, ike.Tick{})
 		if n.a.s.nat.String() != "here" || n.b.s.nat.String() != "there" {
 			t.Fatalf("%v: NAT %q and %q", natt, n.a.s.nat, n.b.s.nat)
 		}

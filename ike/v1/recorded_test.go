@@ -265,7 +265,8 @@ func TestRecordedAggressiveInitiator(t *testing.T) {
 			if n := isakmp.HeaderSize + hashes; len(am3) > len(r.main[2]) || !bytes.Equal(am3[:24], r.main[2][:24]) || !bytes.Equal(am3[28:n], r.main[2][28:n]) {
 				t.Fatalf("message 3 is\n%x instead of\n%x", am3, r.main[2])
 			}
-			p.ports = xfrm.PortNATT
+			p.ports, p.s.pause = xfrm.PortNATT, zeroTime
+			p.step(ike.Tick{})
 			for _, q := range p.s.quicks {
 				q.iv = p.lastBlock(r.quick[0])
 			}

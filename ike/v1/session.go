@@ -57,6 +57,7 @@ type Session struct {
 	used     usedIDs           // by quick modes
 	informed usedIDs           // by informational exchanges
 	queue    []ike.Negotiate
+	pause    time.Time // until when no quick mode of ours begins
 	jobs     map[uint64]func(any)
 
 	now time.Time // of the Step that runs
@@ -169,6 +170,9 @@ func (s *Session) Wake() (time.Time, bool) {
 	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake(), s.parts.forget)
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
+		if len(s.queue) > 0 {
+			first = earliest(first, s.pause)
+		}
 	}
 	for _, q := range s.quicks {
 		first = earliest(first, q.wake())
