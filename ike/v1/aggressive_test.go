@@ -568,7 +568,7 @@ func forgedAnswers(t *testing.T, n int) (p *pair, computed int) {
 				p.step(p.a, ike.Packet{Local: p.a.s.local, Remote: p.a.s.remote, Data: forged})
 			}
 		}
-		computed = len(p.a.s.main.forged)
+		computed = len(p.a.s.phase1.forged)
 		p.tamper = forge
 		return data
 	}

@@ -33,7 +33,7 @@ type Session struct {
 	cookies       ike.Cookies
 	state         state
 	progressed    bool
-	main          *keyExchange // nil once it is over
+	phase1        *keyExchange // nil once it is over
 	flight        flight       // the last message of phase 1 that waits for an answer
 	replies       replies      // to the messages of phase 1
 	deadline      time.Time    // of phase 1 as responder
@@ -68,7 +68,7 @@ var _ ike.Session = (*Session)(nil)
 
 func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 	return &Session{
-		env: env, local: local, remote: remote, main: new(keyExchange),
+		env: env, local: local, remote: remote, phase1: new(keyExchange),
 		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
 		used: usedIDs{most: quicksRemembered}, informed: usedIDs{most: informedRemembered},
 	}
@@ -266,7 +266,7 @@ func (s *Session) down(f *ike.Fault) {
 	for _, n := range s.queue {
 		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Initiator: true, Fault: f})
 	}
-	s.state, s.queue, s.main, s.jobs = dead, nil, nil, nil
+	s.state, s.queue, s.phase1, s.jobs = dead, nil, nil, nil
 	s.secrets.wipe()
 	s.report(ike.Report{Kind: ike.SessionDown, Fault: f})
 }
