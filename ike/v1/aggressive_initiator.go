@@ -1,6 +1,8 @@
 package v1
 
 import (
+	"time"
+
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
 )
@@ -21,17 +23,17 @@ func ofOneGroup(list []ike.Proposal) []ike.Proposal {
 // beginAggressive makes our key pair and sends message 1.
 func (s *Session) beginAggressive() {
 	s.peer.Proposals = ofOneGroup(s.peer.Proposals)
-	s.main.offer = offerIKE(s.peer).Append(nil)
-	s.main.choice.proposal.Group = s.peer.Proposals[0].Group
-	s.main.ni = s.random(make([]byte, nonceSize))
-	s.main.idii = identity(s.peer.LocalID).Append(nil)
+	s.phase1.offer = offerIKE(s.peer).Append(nil)
+	s.phase1.choice.proposal.Group = s.peer.Proposals[0].Group
+	s.phase1.ni = s.random(make([]byte, nonceSize))
+	s.phase1.idii = identity(s.peer.LocalID).Append(nil)
 	s.computePublic(func() {
 		s.state = wantResponderProof
 		chain := append([]isakmp.Payload{
-			{Type: isakmp.SA, Body: s.main.offer},
-			{Type: isakmp.KE, Body: s.main.gxi},
-			{Type: isakmp.Nonce, Body: s.main.ni},
-			{Type: isakmp.ID, Body: s.main.idii},
+			{Type: isakmp.SA, Body: s.phase1.offer},
+			{Type: isakmp.KE, Body: s.phase1.gxi},
+			{Type: isakmp.Nonce, Body: s.phase1.ni},
+			{Type: isakmp.ID, Body: s.phase1.idii},
 		}, announce(s.peer)...)
 		s.sendClear("AM1", append(chain, vendor(ballast(s.peer))))
 	})
@@ -66,10 +68,10 @@ const maxForged = 3
 // the keys, so they are made beside what the session has; till then the session
 // has seen nothing of it, and goes on waiting when it is not.
 func (s *Session) takeResponderProof(m message) (func(), *refusal) {
-	if no := s.main.forged[digest(m.raw)]; no != nil {
+	if no := s.phase1.forged[digest(m.raw)]; no != nil {
 		return nil, no
 	}
-	if len(s.main.forged) == maxForged {
+	if len(s.phase1.forged) == maxForged {
 		return nil, malformed("too many answers were not authentic")
 	}
 	chain, _, err := isakmp.Chain(m.Next, m.raw[isakmp.HeaderSize:])
@@ -85,7 +87,7 @@ func (s *Session) takeResponderProof(m message) (func(), *refusal) {
 		return nil, no
 	}
 	return func() {
-		trial := *s.main
+		trial := *s.phase1
 		trial.choice, trial.gxr, trial.nr = choice.agreed(), k.public, k.nonce
 		s.state = computing
 		s.compute(func() any { return sharedOf(trial.exponent, k.public) }, func(result any) {
@@ -100,12 +102,12 @@ func (s *Session) weigh(m message, chain []isakmp.Payload, trial *keyExchange, r
 	cookies := ike.Cookies{Initiator: s.cookies.Initiator, Responder: m.Responder}
 	sec, no := s.verifyResponder(chain, trial, cookies, result)
 	if no != nil {
-		s.main.forge(m.raw, no)
+		s.phase1.forge(m.raw, no)
 		s.refusePhase1(m, "AM2", no)
 		return
 	}
 	s.accepted(m, "AM2")
-	*s.main, s.cookies = *trial, cookies
+	*s.phase1, s.cookies = *trial, cookies
 	s.secrets, s.iv = sec, trial.firstIV(sec)
 	id, _ := isakmp.Find(chain, isakmp.ID)
 	if fault := checkIdentity(at(s.peer, s.remote.Addr()), id); fault != nil {
@@ -139,12 +141,17 @@ func (s *Session) verifyResponder(chain []isakmp.Payload, trial *keyExchange, c 
 
 // forge remembers an answer that is not the peer's: the same again is not worth
 // another computation.
-func (p *keyExchange) forge(raw []byte, no *refusal) {
-	if p.forged == nil {
-		p.forged = map[[16]byte]*refusal{}
+func (k *keyExchange) forge(raw []byte, no *refusal) {
+	if k.forged == nil {
+		k.forged = map[[16]byte]*refusal{}
 	}
-	p.forged[digest(raw)] = no
+	k.forged[digest(raw)] = no
 }
+
+// afterProof is how long the first quick mode lets message 3 go ahead. strongSwan
+// handles what comes in on several threads: it drops a quick mode that overtakes
+// message 3, and then only its resend is heard, two seconds later.
+const afterProof = 100 * time.Millisecond
 
 // proveInitiator sends message 3, from port 4500 when a translator is on the way
 // (RFC 3947 §4): phase 1 stands. The message is encrypted, as strongSwan's and
@@ -152,7 +159,7 @@ func (p *keyExchange) forge(raw []byte, no *refusal) {
 // under the new keys.
 func (s *Session) proveInitiator(peerID []byte) {
 	s.floatPorts()
-	chain := []isakmp.Payload{{Type: isakmp.Hash, Body: s.main.hashI(s.secrets, s.cookies, s.main.idii)}}
+	chain := []isakmp.Payload{{Type: isakmp.Hash, Body: s.phase1.hashI(s.secrets, s.cookies, s.phase1.idii)}}
 	if s.ext.natt != natNone {
 		chain = append(chain, s.natPayloads()...)
 	}
@@ -164,4 +171,5 @@ func (s *Session) proveInitiator(peerID []byte) {
 	s.replies.answer(data)
 	s.sendPhase1("AM3", data)
 	s.establish(peerID)
+	s.pause = s.now.Add(afterProof)
 }

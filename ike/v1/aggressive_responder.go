@@ -44,10 +44,10 @@ func (s *Session) takeWholeOffer(m message) (func(), *refusal) {
 	}
 	return func() {
 		s.answers(m, ike.Aggressive, fitting[:1])
-		s.main.offer, s.main.choice = append([]byte(nil), offer.body...), choice.agreed()
-		s.main.idii, s.main.credit = append([]byte(nil), idii...), len(m.raw)
-		s.main.gxi, s.main.ni = k.public, k.nonce
-		s.main.nr = s.random(make([]byte, min(nonceSize, len(k.nonce))))
+		s.phase1.offer, s.phase1.choice = append([]byte(nil), offer.body...), choice.agreed()
+		s.phase1.idii, s.phase1.credit = append([]byte(nil), idii...), len(m.raw)
+		s.phase1.gxi, s.phase1.ni = k.public, k.nonce
+		s.phase1.nr = s.random(make([]byte, min(nonceSize, len(k.nonce))))
 		ext, vendors := understand(fitting[:1], offer.chain)
 		s.ext = ext
 		s.computeAnswer(answer{sa: choice.answer(nil).Append(nil), vendors: vendors, most: len(m.raw)})
@@ -109,10 +109,10 @@ func (s *Session) computeAnswer(a answer) {
 	if !ok {
 		return
 	}
-	public := s.main.gxi
+	public := s.phase1.gxi
 	s.compute(func() any { return bothOf(x, public) }, func(result any) {
 		if r, ok := s.took(result); ok {
-			s.main.gxr, s.main.shared = r.public, r.shared
+			s.phase1.gxr, s.phase1.shared = r.public, r.shared
 			s.answerWhole(a)
 		}
 	})
@@ -123,14 +123,14 @@ func (s *Session) computeAnswer(a answer) {
 func (s *Session) answerWhole(a answer) {
 	p := s.candidates[0]
 	a.id = identity(p.LocalID).Append(nil)
-	a.proof = make([]byte, s.main.choice.proposal.Hash.Size())
+	a.proof = make([]byte, s.phase1.choice.proposal.Hash.Size())
 	s.fit(&a)
 	if !s.makeSecrets(p.Keys[0]) {
 		return
 	}
-	copy(a.proof, s.main.hashR(s.secrets, s.cookies, a.id))
+	copy(a.proof, s.phase1.hashR(s.secrets, s.cookies, a.id))
 	s.replies.answer(clearMessage(s.header(isakmp.AggressiveMode, 0), s.payloads(a)))
-	s.state, s.main.held = wantInitiatorProof, true
+	s.state, s.phase1.held = wantInitiatorProof, true
 	s.release()
 }
 
@@ -138,8 +138,8 @@ func (s *Session) answerWhole(a answer) {
 func (s *Session) payloads(a answer) []isakmp.Payload {
 	chain := append([]isakmp.Payload{
 		{Type: isakmp.SA, Body: a.sa},
-		{Type: isakmp.KE, Body: s.main.gxr},
-		{Type: isakmp.Nonce, Body: s.main.nr},
+		{Type: isakmp.KE, Body: s.phase1.gxr},
+		{Type: isakmp.Nonce, Body: s.phase1.nr},
 		{Type: isakmp.ID, Body: a.id},
 		{Type: isakmp.Hash, Body: a.proof},
 	}, a.vendors...)
@@ -158,9 +158,9 @@ const shortestNonce = 16
 // the last one first.
 func (s *Session) fit(a *answer) {
 	over := func() int { return isakmp.HeaderSize + len(isakmp.AppendChain(nil, s.payloads(*a)...)) - a.most }
-	spare := len(s.main.nr) - shortestNonce
+	spare := len(s.phase1.nr) - shortestNonce
 	if n := min(over(), spare); n > 0 {
-		s.main.nr = s.main.nr[:len(s.main.nr)-n]
+		s.phase1.nr = s.phase1.nr[:len(s.phase1.nr)-n]
 	}
 	all := a.vendors
 	for i := len(all) - 1; i >= 0 && over() > 0; i-- {
@@ -183,11 +183,11 @@ func isOptional(v isakmp.Payload) bool {
 // it has: by a message 1 that is long enough, or by its resend.
 func (s *Session) release() {
 	answer := s.replies[0].answer
-	if s.main.credit < len(answer) {
+	if s.phase1.credit < len(answer) {
 		return
 	}
-	s.main.credit -= len(answer)
-	s.main.held = false
+	s.phase1.credit -= len(answer)
+	s.phase1.held = false
 	s.sendOnce(s.remote, isakmp.AggressiveMode, "AM2", answer, 0)
 }
 
@@ -195,16 +195,16 @@ func (s *Session) release() {
 // aggressive initiator may be forged, all answers together are no longer than
 // what came.
 func (s *Session) repeat(r *reply, m message) {
-	if s.main == nil || s.mode != ike.Aggressive || s.initiator {
+	if s.phase1 == nil || s.mode != ike.Aggressive || s.initiator {
 		s.answerAgain(r, s.remote)
 		return
 	}
-	s.main.credit += len(m.raw)
+	s.phase1.credit += len(m.raw)
 	switch {
-	case s.main.held:
+	case s.phase1.held:
 		s.release()
-	case s.main.credit >= len(r.answer) && s.answerAgain(r, s.remote):
-		s.main.credit -= len(r.answer)
+	case s.phase1.credit >= len(r.answer) && s.answerAgain(r, s.remote):
+		s.phase1.credit -= len(r.answer)
 	}
 }
 
@@ -212,7 +212,7 @@ func (s *Session) repeat(r *reply, m message) {
 // is that of the message, or the first IV if the message came in clear.
 func (s *Session) takeInitiatorProof(m message) (func(), *refusal) {
 	o, err := s.openProof(m)
-	if err != nil || !hashFits(o.chain, s.main.hashI(s.secrets, s.cookies, s.main.idii)) {
+	if err != nil || !hashFits(o.chain, s.phase1.hashI(s.secrets, s.cookies, s.phase1.idii)) {
 		return nil, &refusal{notify: isakmp.AuthenticationFailed, fault: otherKeys(
 			"the pre-shared keys differ: message 3 is not authentic under ours")}
 	}
@@ -223,7 +223,7 @@ func (s *Session) takeInitiatorProof(m message) (func(), *refusal) {
 		s.meet(m)
 		s.detectNAT(o.chain)
 		s.replies = s.replies.silent()
-		s.establish(s.main.idii)
+		s.establish(s.phase1.idii)
 		if m.Flags&isakmp.Encrypted != 0 { // anybody could have added it to a message in clear
 			s.takeAsides(o)
 		}

@@ -299,6 +299,8 @@ func TestAggressiveModeThroughATranslator(t *testing.T) {
 		a, b := aggressivePeers()
 		a.NATT = natt
 		n := behind(t, a, b)
+		n.now = n.now.Add(afterProof)
+		n.give(n.a, ike.Tick{})
 		if n.a.s.nat.String() != "here" || n.b.s.nat.String() != "there" {
 			t.Fatalf("%v: NAT %q and %q", natt, n.a.s.nat, n.b.s.nat)
 		}
@@ -566,7 +568,7 @@ func forgedAnswers(t *testing.T, n int) (p *pair, computed int) {
 				p.step(p.a, ike.Packet{Local: p.a.s.local, Remote: p.a.s.remote, Data: forged})
 			}
 		}
-		computed = len(p.a.s.main.forged)
+		computed = len(p.a.s.phase1.forged)
 		p.tamper = forge
 		return data
 	}

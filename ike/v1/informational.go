@@ -21,10 +21,10 @@ func (s *Session) notifyInClear(m message, t isakmp.NotifyType) {
 	data := clearMessage(h, []isakmp.Payload{{
 		Type: isakmp.Notify, Body: isakmp.Notification{Protocol: isakmp.ProtoISAKMP, Type: t}.Append(nil),
 	}})
-	if s.main == nil || s.main.notified >= maxNotified || len(data) > len(m.raw) {
+	if s.phase1 == nil || s.phase1.notified >= maxNotified || len(data) > len(m.raw) {
 		return
 	}
-	s.main.notified++
+	s.phase1.notified++
 	s.do(ike.Send{Local: m.local, Remote: m.remote, Data: data})
 	s.report(ike.Report{Kind: ike.MessageOut, Exchange: h.Exchange.String(), Step: t.String(), Bytes: len(data)})
 }

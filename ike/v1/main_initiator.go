@@ -16,9 +16,9 @@ func (s *Session) beginPhase1() {
 
 // beginMain sends message 1.
 func (s *Session) beginMain() {
-	s.main.offer = offerIKE(s.peer).Append(nil)
+	s.phase1.offer = offerIKE(s.peer).Append(nil)
 	s.state = wantChoice
-	s.sendClear("MM1", append([]isakmp.Payload{{Type: isakmp.SA, Body: s.main.offer}}, announce(s.peer)...))
+	s.sendClear("MM1", append([]isakmp.Payload{{Type: isakmp.SA, Body: s.phase1.offer}}, announce(s.peer)...))
 }
 
 // takeChoice takes message 2 and, once the key pair is made, sends message 3.
@@ -33,12 +33,12 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 	}
 	return func() {
 		s.cookies.Responder = m.Responder
-		s.main.choice = choice.agreed()
+		s.phase1.choice = choice.agreed()
 		s.ext, _ = understand([]ike.Peer{s.peer}, chain)
-		s.main.ni = s.random(make([]byte, nonceSize))
+		s.phase1.ni = s.random(make([]byte, nonceSize))
 		s.computePublic(func() {
 			s.state = wantResponderKey
-			s.sendClear("MM3", s.keyPayloads(s.main.gxi, s.main.ni))
+			s.sendClear("MM3", s.keyPayloads(s.phase1.gxi, s.phase1.ni))
 		})
 	}, nil
 }
@@ -65,17 +65,17 @@ func (s *Session) takeResponderKey(m message) (func(), *refusal) {
 		return nil, no
 	}
 	return func() {
-		s.main.gxr, s.main.nr = k.public, k.nonce
+		s.phase1.gxr, s.phase1.nr = k.public, k.nonce
 		s.detectNAT(k.chain)
 		s.ext.late(k.chain)
-		x := s.main.exponent
+		x := s.phase1.exponent
 		s.state = computing
 		s.compute(func() any { return sharedOf(x, k.public) }, func(result any) {
 			r, ok := s.took(result)
 			if !ok {
 				return
 			}
-			s.main.shared = r.shared
+			s.phase1.shared = r.shared
 			s.sendInitiatorID()
 		})
 	}, nil
@@ -87,7 +87,7 @@ func (s *Session) sendInitiatorID() {
 	}
 	s.floatPorts()
 	id := identity(s.peer.LocalID).Append(nil)
-	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.main.hashI(s.secrets, s.cookies, id)}}
+	chain := []isakmp.Payload{{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.phase1.hashI(s.secrets, s.cookies, id)}}
 	if s.contact() {
 		chain = append(chain, isakmp.Payload{Type: isakmp.Notify, Body: s.initialContact()})
 	}
@@ -100,7 +100,7 @@ func (s *Session) sendInitiatorID() {
 // takeResponderID takes message 6: phase 1 stands.
 func (s *Session) takeResponderID(m message) (func(), *refusal) {
 	o, err := s.secrets.open(s.iv, m)
-	if err != nil || !hashFits(o.chain, s.main.hashR(s.secrets, s.cookies, o.get(isakmp.ID))) {
+	if err != nil || !hashFits(o.chain, s.phase1.hashR(s.secrets, s.cookies, o.get(isakmp.ID))) {
 		return nil, &refusal{fault: notOpened("message 6", m, s.secrets.cbc.BlockSize(), o)}
 	}
 	if fault := checkIdentity(at(s.peer, s.remote.Addr()), o.get(isakmp.ID)); fault != nil {

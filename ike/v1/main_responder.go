@@ -24,7 +24,7 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 	}
 	return func() {
 		s.answers(m, ike.Main, fitting)
-		s.main.offer, s.main.choice = append([]byte(nil), offer.body...), choice.agreed()
+		s.phase1.offer, s.phase1.choice = append([]byte(nil), offer.body...), choice.agreed()
 		ext, vendors := understand(fitting, offer.chain)
 		s.state, s.ext = wantInitiatorKey, ext
 		s.sendClear("MM2", append([]isakmp.Payload{{Type: isakmp.SA, Body: choice.answer(nil).Append(nil)}}, vendors...))
@@ -90,8 +90,8 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 	}
 	return func() {
 		s.progressed = true
-		s.main.gxi, s.main.ni = k.public, k.nonce
-		s.main.nr = s.random(make([]byte, min(nonceSize, len(k.nonce))))
+		s.phase1.gxi, s.phase1.ni = k.public, k.nonce
+		s.phase1.nr = s.random(make([]byte, min(nonceSize, len(k.nonce))))
 		s.detectNAT(k.chain)
 		vendors := s.ext.late(k.chain)
 		x, ok := s.newExponent()
@@ -103,9 +103,9 @@ func (s *Session) takeInitiatorKey(m message) (func(), *refusal) {
 			if !ok {
 				return
 			}
-			s.main.gxr, s.main.shared = r.public, r.shared
+			s.phase1.gxr, s.phase1.shared = r.public, r.shared
 			s.state = wantInitiatorID
-			s.sendClear("MM4", append(s.keyPayloads(s.main.gxr, s.main.nr), vendors...))
+			s.sendClear("MM4", append(s.keyPayloads(s.phase1.gxr, s.phase1.nr), vendors...))
 		})
 	}, nil
 }
@@ -126,7 +126,7 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 		fault := checkIdentity(at(p, m.remote.Addr()), o.get(isakmp.ID))
 		if fault == nil {
 			return func() {
-				s.main.oldKey = older
+				s.phase1.oldKey = older
 				s.acceptInitiator(p, sec, o, m)
 			}, nil
 		}
@@ -141,7 +141,7 @@ func (s *Session) takeInitiatorID(m message) (func(), *refusal) {
 // cannotOpen refuses a message 5 that no candidate's key opens. Of one that was
 // damaged the peer hears nothing: it sends the true one again.
 func (s *Session) cannotOpen(m message, o opened) *refusal {
-	no := &refusal{fault: notOpened("message 5", m, s.main.choice.proposal.Cipher.BlockSize(), o)}
+	no := &refusal{fault: notOpened("message 5", m, s.phase1.choice.proposal.Cipher.BlockSize(), o)}
 	if no.fault.Cause == ike.CauseAuth {
 		no.notify = isakmp.AuthenticationFailed
 	}
@@ -164,12 +164,12 @@ func (s *Session) tryKeys(p ike.Peer, m message) (sec secrets, o opened, older, 
 }
 
 func (s *Session) tryKey(psk xfrm.Secret, m message) (secrets, opened, bool) {
-	sec, err := newSecrets(s.main.choice.proposal, psk, s.main, s.cookies)
+	sec, err := newSecrets(s.phase1.choice.proposal, psk, s.phase1, s.cookies)
 	if err != nil {
 		return sec, opened{}, false
 	}
-	o, err := sec.open(s.main.firstIV(sec), m)
-	if err != nil || !hashFits(o.chain, s.main.hashI(sec, s.cookies, o.get(isakmp.ID))) {
+	o, err := sec.open(s.phase1.firstIV(sec), m)
+	if err != nil || !hashFits(o.chain, s.phase1.hashI(sec, s.cookies, o.get(isakmp.ID))) {
 		sec.wipe()
 		return sec, o, false
 	}
@@ -182,7 +182,7 @@ func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) 
 	s.meet(m)
 	id := identity(p.LocalID).Append(nil)
 	data, next := sec.seal(s.iv, s.header(isakmp.MainMode, 0), []isakmp.Payload{
-		{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.main.hashR(sec, s.cookies, id)},
+		{Type: isakmp.ID, Body: id}, {Type: isakmp.Hash, Body: s.phase1.hashR(sec, s.cookies, id)},
 	})
 	s.iv = next
 	s.sendPhase1("MM6", data)

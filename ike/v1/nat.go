@@ -33,7 +33,7 @@ func (n nat) String() string {
 
 // natHash is the hash that stands for an address and port (RFC 3947 §3.2).
 func (s *Session) natHash(a netip.AddrPort) []byte {
-	return crypt.Sum(s.main.choice.proposal.Hash, s.cookies.Initiator[:], s.cookies.Responder[:],
+	return crypt.Sum(s.phase1.choice.proposal.Hash, s.cookies.Initiator[:], s.cookies.Responder[:],
 		a.Addr().AsSlice(), binary.BigEndian.AppendUint16(nil, a.Port()))
 }
 
@@ -97,7 +97,7 @@ func (s *Session) detectNAT(chain []isakmp.Payload) {
 // draft and once more for the RFC, and some send those of the other one: what
 // was agreed on comes first.
 func (s *Session) natHashes(chain []isakmp.Payload) [][]byte {
-	size := s.main.choice.proposal.Hash.Size()
+	size := s.phase1.choice.proposal.Hash.Size()
 	for _, t := range []isakmp.PayloadType{s.ext.natt.payload(), isakmp.NATD, isakmp.NATDDraft} {
 		hashes := slices.DeleteFunc(isakmp.All(chain, t), func(b []byte) bool { return len(b) != size })
 		if len(hashes) >= 2 {

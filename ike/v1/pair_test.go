@@ -144,10 +144,13 @@ func (e *end) wantNoMore(bytes int) {
 	}
 }
 
-// start begins main mode for the only pair of networks.
+// start begins phase 1 for the only pair of networks.
 func (p *pair) start() {
 	p.t.Helper()
 	p.step(p.a, ike.Negotiate{Child: p.a.s.peer.Children[0]})
+	if p.a.s.mode == ike.Aggressive {
+		p.run(afterProof)
+	}
 }
 
 // run lets time pass, in the order in which the ends want to be woken.

@@ -186,13 +186,13 @@ func (s *Session) sendPhase1(step string, data []byte) {
 // establish ends phase 1. Only the keys, the last block and the answer to the
 // last message are kept.
 func (s *Session) establish(peerID []byte) {
-	c := s.main.choice
+	c := s.phase1.choice
 	life := ike.Lifetime{Time: c.life.Time}.Min(ike.Lifetime{Time: s.peer.Lifetime.Time})
-	oldKey := s.main.oldKey
+	oldKey := s.phase1.oldKey
 	s.iv = append([]byte(nil), s.iv...)
-	s.main.exponent.Wipe()
-	clear(s.main.shared)
-	s.state, s.main, s.deadline, s.hint = established, nil, zeroTime, nil
+	s.phase1.exponent.Wipe()
+	clear(s.phase1.shared)
+	s.state, s.phase1, s.deadline, s.hint = established, nil, zeroTime, nil
 	s.heard = s.now
 	s.lives()
 	s.status = ike.SessionStatus{

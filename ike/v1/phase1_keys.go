@@ -39,7 +39,7 @@ func (s *Session) readKey(m message) (key, *refusal) {
 	if err != nil {
 		return key{}, malformed(err.Error())
 	}
-	return findKey(chain, s.main.choice.proposal.Group)
+	return findKey(chain, s.phase1.choice.proposal.Group)
 }
 
 // findKey copies the public value of a group, and the nonce, out of a message.
@@ -74,7 +74,7 @@ func (s *Session) computePublic(then func()) {
 	}
 	s.compute(func() any { return publicOf(x) }, func(result any) {
 		if r, ok := s.took(result); ok {
-			s.main.gxi = r.public
+			s.phase1.gxi = r.public
 			then()
 		}
 	})
@@ -83,12 +83,12 @@ func (s *Session) computePublic(then func()) {
 // newExponent draws the session's private value. It fails for a group that the
 // table has and crypt has not, which no test lets happen.
 func (s *Session) newExponent() (crypt.Exponent, bool) {
-	x, err := crypt.NewExponent(s.main.choice.proposal.Group, s.env.Rand)
+	x, err := crypt.NewExponent(s.phase1.choice.proposal.Group, s.env.Rand)
 	if err != nil {
 		s.down(&ike.Fault{Cause: ike.CauseProposal, Text: err.Error()})
 		return x, false
 	}
-	s.main.exponent, s.state = x, computing
+	s.phase1.exponent, s.state = x, computing
 	return x, true
 }
 
@@ -128,28 +128,28 @@ func (s *Session) took(result any) (computed, bool) {
 
 // makeSecrets expands the keys and the first IV of phase 1.
 func (s *Session) makeSecrets(psk xfrm.Secret) bool {
-	sec, err := newSecrets(s.main.choice.proposal, psk, s.main, s.cookies)
+	sec, err := newSecrets(s.phase1.choice.proposal, psk, s.phase1, s.cookies)
 	if err != nil {
 		s.down(&ike.Fault{Cause: ike.CauseMalformed, Text: err.Error()})
 		return false
 	}
-	s.secrets, s.iv = sec, s.main.firstIV(sec)
+	s.secrets, s.iv = sec, s.phase1.firstIV(sec)
 	return true
 }
 
 // firstIV is the IV of the first encrypted message (RFC 2409 appendix B).
-func (p *keyExchange) firstIV(sec secrets) []byte {
-	return crypt.Sum(sec.hash, p.gxi, p.gxr)[:sec.cbc.BlockSize()]
+func (k *keyExchange) firstIV(sec secrets) []byte {
+	return crypt.Sum(sec.hash, k.gxi, k.gxr)[:sec.cbc.BlockSize()]
 }
 
 // hashI is HASH_I, hashR is HASH_R (RFC 2409 §5): both cover SAi_b, the
 // initiator's offer, as it went over the wire.
-func (p *keyExchange) hashI(sec secrets, c ike.Cookies, id []byte) []byte {
-	return crypt.PRF(sec.hash, sec.keys.ID, p.gxi, p.gxr, c.Initiator[:], c.Responder[:], p.offer, id)
+func (k *keyExchange) hashI(sec secrets, c ike.Cookies, id []byte) []byte {
+	return crypt.PRF(sec.hash, sec.keys.ID, k.gxi, k.gxr, c.Initiator[:], c.Responder[:], k.offer, id)
 }
 
-func (p *keyExchange) hashR(sec secrets, c ike.Cookies, id []byte) []byte {
-	return crypt.PRF(sec.hash, sec.keys.ID, p.gxr, p.gxi, c.Responder[:], c.Initiator[:], p.offer, id)
+func (k *keyExchange) hashR(sec secrets, c ike.Cookies, id []byte) []byte {
+	return crypt.PRF(sec.hash, sec.keys.ID, k.gxr, k.gxi, c.Responder[:], c.Initiator[:], k.offer, id)
 }
 
 // hashFits checks the HASH payload of a message of phase 1.

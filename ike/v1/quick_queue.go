@@ -41,6 +41,10 @@ func (s *Session) begin() {
 
 // startQueued begins quick modes while there is room.
 func (s *Session) startQueued() {
+	if s.now.Before(s.pause) {
+		return
+	}
+	s.pause = zeroTime
 	for s.state == established && len(s.queue) > 0 && s.room() {
 		n := s.queue[0]
 		s.queue = s.queue[1:]

@@ -175,7 +175,7 @@ func TestRecordedInitiator(t *testing.T) {
 			peer := r.peer(r.initiator, r.responder, sel)
 			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), contact)
 			p.step(ike.Negotiate{Child: peer.Children[0]})
-			p.s.main.offer = r.offer
+			p.s.phase1.offer = r.offer
 
 			n := len(r.main[2]) - r.ike.Hash.Size()
 			if got := p.hear(r.main[1]); len(got) != len(r.main[2]) || !bytes.Equal(got[:n], r.main[2][:n]) {
@@ -258,14 +258,15 @@ func TestRecordedAggressiveInitiator(t *testing.T) {
 					t.Fatalf("payload %d of message 1 is\n%x instead of\n%x", i+2, ours.Body, theirs.Body)
 				}
 			}
-			p.s.main.offer = r.offer
+			p.s.phase1.offer = r.offer
 
 			hashes := 2 * (payloadHeader + r.ike.Hash.Size()) / 16 * 16 // HASH_I and the peer's NAT-D, in blocks
 			am3 := p.hear(r.main[1])
 			if n := isakmp.HeaderSize + hashes; len(am3) > len(r.main[2]) || !bytes.Equal(am3[:24], r.main[2][:24]) || !bytes.Equal(am3[28:n], r.main[2][28:n]) {
 				t.Fatalf("message 3 is\n%x instead of\n%x", am3, r.main[2])
 			}
-			p.ports = xfrm.PortNATT
+			p.ports, p.s.pause = xfrm.PortNATT, zeroTime
+			p.step(ike.Tick{})
 			for _, q := range p.s.quicks {
 				q.iv = p.lastBlock(r.quick[0])
 			}

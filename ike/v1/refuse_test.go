@@ -81,7 +81,7 @@ func TestMustNotAcceptInPhase1(t *testing.T) {
 			p.says(p.a, clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode},
 				[]isakmp.Payload{{Type: isakmp.SA, Body: sa.Append(nil)}}))
 			if p.b.has(ike.SessionDown) == nil {
-				t.Errorf("accepted as %v", p.b.s.main.choice.proposal)
+				t.Errorf("accepted as %v", p.b.s.phase1.choice.proposal)
 			}
 		})
 	}

@@ -33,7 +33,7 @@ type Session struct {
 	cookies       ike.Cookies
 	state         state
 	progressed    bool
-	main          *keyExchange // nil once it is over
+	phase1        *keyExchange // nil once it is over
 	flight        flight       // the last message of phase 1 that waits for an answer
 	replies       replies      // to the messages of phase 1
 	deadline      time.Time    // of phase 1 as responder
@@ -57,6 +57,7 @@ type Session struct {
 	used     usedIDs           // by quick modes
 	informed usedIDs           // by informational exchanges
 	queue    []ike.Negotiate
+	pause    time.Time // until when no quick mode of ours begins
 	jobs     map[uint64]func(any)
 
 	now time.Time // of the Step that runs
@@ -67,7 +68,7 @@ var _ ike.Session = (*Session)(nil)
 
 func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 	return &Session{
-		env: env, local: local, remote: remote, main: new(keyExchange),
+		env: env, local: local, remote: remote, phase1: new(keyExchange),
 		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
 		used: usedIDs{most: quicksRemembered}, informed: usedIDs{most: informedRemembered},
 	}
@@ -169,6 +170,9 @@ func (s *Session) Wake() (time.Time, bool) {
 	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake(), s.parts.forget)
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
+		if len(s.queue) > 0 {
+			first = earliest(first, s.pause)
+		}
 	}
 	for _, q := range s.quicks {
 		first = earliest(first, q.wake())
@@ -262,7 +266,7 @@ func (s *Session) down(f *ike.Fault) {
 	for _, n := range s.queue {
 		s.report(ike.Report{Kind: ike.ChildFailed, Sel: n.Child.Sel, Initiator: true, Fault: f})
 	}
-	s.state, s.queue, s.main, s.jobs = dead, nil, nil, nil
+	s.state, s.queue, s.phase1, s.jobs = dead, nil, nil, nil
 	s.secrets.wipe()
 	s.report(ike.Report{Kind: ike.SessionDown, Fault: f})
 }

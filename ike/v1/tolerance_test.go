@@ -110,7 +110,7 @@ func TestFourthMessageOfQuickMode(t *testing.T) {
 // payloads than two, and those of a draft, of the RFC or of both.
 func TestNATDetection(t *testing.T) {
 	s := newSession(testEnv(1), netip.AddrPortFrom(addrA, 500), netip.AddrPortFrom(addrB, 500))
-	s.main.choice.proposal = fastIKE
+	s.phase1.choice.proposal = fastIKE
 	ours, theirs, wrong := s.natHash(s.local), s.natHash(s.remote), make([]byte, 20)
 	of := func(t isakmp.PayloadType, hashes ...[]byte) (chain []isakmp.Payload) {
 		for _, h := range hashes {
