@@ -282,6 +282,35 @@ func TestLyingFragments(t *testing.T) {
 	}
 }
 
+// FuzzFragments: whatever comes, and from wherever, what is kept is bounded, and
+// what is complete has the length that its header says.
+func FuzzFragments(f *testing.F) {
+	message := isakmp.Header{Length: isakmp.HeaderSize}.Append(nil)
+	f.Add(slices.Concat([]byte{0, 24, 0, 1, 1, 0}, message[:20], []byte{0, 12, 0, 1, 2, 1}, message[20:]))
+	f.Add(slices.Concat([]byte{1, 32, 0, 9, 1, 1}, message))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		var p parts
+		now := begin
+		for len(input) > 2 {
+			from, n := netip.AddrPortFrom(addrA, uint16(input[0]&1)), min(int(input[1]), len(input)-2)
+			now = now.Add(time.Duration(input[0]) * time.Second / 16)
+			body := input[2 : 2+n]
+			input = input[2+n:]
+			fragment, err := isakmp.ParseFragment(body)
+			if err != nil || len(fragment.Data) == 0 || fragment.Number > maxFragments {
+				continue
+			}
+			p.forgetIfDue(now)
+			if h, whole := p.add(fragment, from, 256, now); whole != nil && int(h.Length) != len(whole) {
+				t.Fatalf("%x is complete", whole)
+			}
+			if p.size > 256 || len(p.list) > maxFragments || (p.size > 0) != !p.forget.IsZero() {
+				t.Fatalf("%+v is kept", p)
+			}
+		}
+	})
+}
+
 // The end of one message and the beginning of the next are not taken for one,
 // though some peers number all messages alike.
 func TestLeftOverFragment(t *testing.T) {

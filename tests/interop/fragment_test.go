@@ -89,9 +89,19 @@ func (m *meeting) runNarrow(t *testing.T, s scenario) {
 			t.Fatal(err)
 		}
 	}
-	begins, as, theirs := m.ours, s.tunnel, s.mirror()
+	theirs := s.mirror()
 	if s.theirs {
 		theirs.esp = everything(s.esp)
+	}
+	m.connect(ctx, t, s, theirs)
+}
+
+// connect brings a scenario's tunnel up, with another configuration of theirs
+// than it has, and pings through it.
+func (m *meeting) connect(ctx context.Context, t *testing.T, s scenario, theirs tunnel) {
+	t.Helper()
+	begins, as := m.ours, s.tunnel
+	if s.theirs {
 		begins, as = m.theirs, theirs
 	}
 	if err := errors.Join(m.theirs.load(ctx, theirs), m.ours.load(ctx, s.tunnel)); err != nil {
