@@ -199,6 +199,26 @@ func TestReplayIsCounted(t *testing.T) {
 	}
 }
 
+// To change ports leaves the limits and the age as they are.
+func TestAnSAThatFollowsItsPeerIsTheSame(t *testing.T) {
+	needESP(t)
+	p := newPlace(t)
+	sa := sampleSA()
+	must(t, p.PutSA(t.Context(), sa))
+	before := p.ip(t, "-s", "xfrm", "state")
+	ports := sa.Encap
+	sa.Encap = xfrm.Encap{SrcPort: 61001, DstPort: 4500}
+	must(t, p.SetEncap(t.Context(), sa.ID(), sa.Encap))
+	p.wantSAs(t, sa)
+	if got := usageOf(t, p, sa); got.Added.IsZero() || got.Packets != 0 {
+		t.Errorf("usage %+v", got)
+	}
+	must(t, p.SetEncap(t.Context(), sa.ID(), ports))
+	if after := p.ip(t, "-s", "xfrm", "state"); after != before {
+		t.Errorf("there and back again, it is\n%s\nand was\n%s", after, before)
+	}
+}
+
 func TestOthersSAsStay(t *testing.T) {
 	needESP(t)
 	p := newPlace(t)
@@ -211,6 +231,9 @@ func TestOthersSAsStay(t *testing.T) {
 	}
 	if err := p.DropSA(t.Context(), taken.SPI, taken.Dst); err == nil {
 		t.Error("the SA of another program was deleted")
+	}
+	if err := p.SetEncap(t.Context(), taken.ID(), taken.Encap); err == nil {
+		t.Error("the SA of another program was changed")
 	}
 	p.wantSAs(t)
 	if shown := p.ip(t, "xfrm", "state"); !strings.Contains(shown, "0x0102030405060708090a0b0c0d0e0f10") {
