@@ -76,9 +76,13 @@ func TestTroubleAfterTheTunnelWasUpIsNews(t *testing.T) {
 	if _, ok := l.allow(up, trouble); ok {
 		t.Fatal("the pause is not long after half a day")
 	}
-	l.calm(up.Add(time.Second), "a")
+	l.calm(up.Add(time.Second), "a", false)
 	if _, ok := l.allow(up.Add(time.Minute), trouble); !ok {
 		t.Error("it is held back")
+	}
+	l.calm(up.Add(time.Minute), "a", true) // an operator changes the tunnel
+	if _, ok := l.allow(up.Add(time.Minute+time.Second), trouble); !ok {
+		t.Error("what is wrong with the new one is held back")
 	}
 }
 

@@ -28,7 +28,13 @@ type subject struct {
 // tunnels times messages times causes.
 type limiter struct {
 	buckets map[subject]*bucket
-	calmed  map[string]time.Time // when a tunnel last came up
+	calmed  map[string]calm // by tunnel
+}
+
+// calm is when a tunnel last came up, or was made another one.
+type calm struct {
+	at     time.Time
+	afresh bool // it is another one, by an operator's hand
 }
 
 type bucket struct {
@@ -40,7 +46,7 @@ type bucket struct {
 }
 
 func newLimiter() *limiter {
-	return &limiter{map[subject]*bucket{}, map[string]time.Time{}}
+	return &limiter{map[subject]*bucket{}, map[string]calm{}}
 }
 
 func newBucket(s subject, now time.Time) *bucket {
@@ -56,11 +62,11 @@ func newBucket(s subject, now time.Time) *bucket {
 // one before it.
 func (l *limiter) allow(now time.Time, s subject) (suppressed uint64, ok bool) {
 	b := l.buckets[s]
-	switch {
-	case b == nil:
+	switch c := l.calmed[s.tunnel]; {
+	case b == nil, s.trouble && c.afresh && !c.at.Before(b.last):
 		b = newBucket(s, now)
 		l.buckets[s] = b
-	case l.calmed[s.tunnel].After(b.last):
+	case c.at.After(b.last):
 		b.pause = limitRefill
 	}
 	again := !b.last.IsZero() && s.trouble
@@ -73,9 +79,12 @@ func (l *limiter) allow(now time.Time, s subject) (suppressed uint64, ok bool) {
 	return b.tell(again), true
 }
 
-// calm notes that a tunnel is up: trouble that it had before is news when it
-// comes again.
-func (l *limiter) calm(now time.Time, tunnel string) { l.calmed[tunnel] = now }
+// calm notes that a tunnel is up, or is another one: trouble that it had before is
+// news when it comes again. Up it may come as often as its peer likes, so that ends
+// the long pauses only.
+func (l *limiter) calm(now time.Time, tunnel string, afresh bool) {
+	l.calmed[tunnel] = calm{now, afresh}
+}
 
 func (b *bucket) refill(now time.Time) {
 	n := int(now.Sub(b.refilled) / b.pause)

@@ -27,8 +27,8 @@ func (r *reporter) take(now time.Time, rep ike.Report) (suppressed uint64, news 
 	if rep.Fault != nil {
 		r.counts["fault_"+counterName(rep.Fault.Cause.String())]++
 	}
-	if rep.Kind == ike.TunnelChanged && rep.State == ike.Up {
-		r.limit.calm(now, rep.Tunnel)
+	if rep.Kind == ike.TunnelChanged && (rep.State == ike.Up || rep.State == ike.Disabled) {
+		r.limit.calm(now, rep.Tunnel, rep.State == ike.Disabled)
 	}
 	level := severity(rep)
 	if level > slog.LevelDebug {

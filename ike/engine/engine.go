@@ -62,11 +62,12 @@ type Engine struct {
 	sas    map[uint32]*standing // by SPI
 	spoken map[uint32]*session  // SPIs that were handed out and are not installed yet
 
-	half      halfOpen
-	starts    starts
-	deadlines deadlines
-	count     Counters
-	strangers time.Time // when the last packet of a stranger was reported
+	half       halfOpen
+	starts     starts
+	deadlines  deadlines
+	count      Counters
+	strangers  time.Time // when the last packet of a stranger was reported
+	foreigners time.Time // when a peer that begins with IKEv2 was
 
 	now     time.Time    // of the Step that runs
 	out     []ike.Action // of the Step that runs

@@ -118,6 +118,24 @@ func TestStrangersAreReportedNowAndThen(t *testing.T) {
 	}
 }
 
+// A peer that begins with IKEv2 gets silence, and its tunnel tells why.
+func TestPeerThatBeginsWithIKEv2IsReportedNowAndThen(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	reports := 0
+	for i := range uint64(200) {
+		p := packet(1+i, 0, 34, there)
+		p.Data[17] = 0x20
+		b.tell(p)
+		reports += len(b.out)
+		b.now = b.now.Add(time.Second)
+	}
+	f := b.Status()[0].Fault
+	if reports != 4 || len(b.fakes) != 0 || f == nil || f.Cause != ike.CauseVersion || f.Key() != "ike.version" {
+		t.Errorf("%d reports, %d sessions, fault %v", reports, len(b.fakes), f)
+	}
+}
+
 func TestRefusedFirstMessageLeavesNothing(t *testing.T) {
 	b := newBench(t, Options{})
 	b.refuses = true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
+	"github.com/twinspan/twinspan/ike/tunnel"
 )
 
 // addrs are the outer addresses of a peer: ours and its own.
@@ -66,12 +67,38 @@ func (e *Engine) packet(p ike.Packet) {
 }
 
 // otherVersion hands a message of IKEv2 to the session that it seems to answer: its
-// peer may speak nothing else.
+// peer may speak nothing else. A peer that begins so gets silence, as one does
+// whose address is forged, and its tunnel is told, now and then.
 func (e *Engine) otherVersion(p ike.Packet, h isakmp.Header) {
-	s := e.byCookie[ownCookie{h.Initiator, true}]
-	if s != nil && s.addrs == addrsOf(p.Local, p.Remote) {
+	at := addrsOf(p.Local, p.Remote)
+	switch s := e.byCookie[ownCookie{h.Initiator, true}]; {
+	case s != nil && s.addrs == at:
 		e.drive(s, p)
+	case s == nil && h.Responder == [8]byte{}:
+		candidates, _ := e.candidates(at)
+		if len(candidates) == 1 && e.rarely(&e.foreigners) {
+			e.beginsIKEv2(candidates[0].Name, p)
+		}
 	}
+}
+
+func (e *Engine) beginsIKEv2(name string, p ike.Packet) {
+	f := &ike.Fault{
+		Cause: ike.CauseVersion, Text: fmt.Sprintf("%v begins with IKEv2, and this tunnel is one of IKEv1", p.Remote),
+		Ours: "IKEv1", Theirs: "IKEv2", PeerAdvice: "let it use IKEv1 with us (strongSwan: version = 1; Libreswan: keyexchange=ikev1)",
+		Compared: []ike.Parameter{{Name: "ike.version", Ours: "IKEV1", Theirs: "IKEV2"}},
+	}
+	e.emit(ike.Report{Kind: ike.Refused, Tunnel: name, Local: p.Local, Remote: p.Remote, Bytes: len(p.Data), Fault: f})
+	e.tellLater(e.tunnels[name], tunnel.Noted{Fault: f})
+}
+
+// rarely tells whether something was not told for a while, and is to be now.
+func (e *Engine) rarely(last *time.Time) bool {
+	if !last.IsZero() && e.now.Sub(*last) < reportStrangers {
+		return false
+	}
+	*last = e.now
+	return true
 }
 
 // known tells the exchanges of IKEv1 that a session can take.
@@ -157,10 +184,9 @@ const reportStrangers = time.Minute
 // a mistyped address looks just like this.
 func (e *Engine) stranger(p ike.Packet) {
 	e.count.UnknownPeer++
-	if !e.strangers.IsZero() && e.now.Sub(e.strangers) < reportStrangers {
+	if !e.rarely(&e.strangers) {
 		return
 	}
-	e.strangers = e.now
 	e.emit(ike.Report{
 		Kind: ike.Refused, Local: p.Local, Remote: p.Remote, Bytes: len(p.Data),
 		Fault: &ike.Fault{

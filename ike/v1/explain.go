@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/isakmp"
@@ -188,9 +189,9 @@ func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
 	case t == isakmp.InvalidMajorVersion:
 		return s.speaksIKEv2()
 	case t == isakmp.InvalidID:
-		return s.weAreUnknown(t)
+		return s.weAreUnknown("it sent " + t.String())
 	case s.state == wantResponderProof:
-		f := s.weAreUnknown(t)
+		f := s.weAreUnknown("it sent " + t.String())
 		f.Text += ", or allows main mode only"
 		f.PeerAdvice += ", and allow aggressive mode with pre-shared keys"
 		f.Compared = append(f.Compared, ike.Parameter{Name: nameMode, Ours: modeWord(s.peer.Mode)})
@@ -206,7 +207,7 @@ func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
 // minds, and what else it has seen of us is our identity.
 func (s *Session) phase1Refused(t isakmp.NotifyType) *ike.Fault {
 	if (s.state == wantResponderID || s.state == wantInitiatorProof) && (t == isakmp.AuthenticationFailed || t == isakmp.InvalidID) {
-		return s.weAreUnknown(t)
+		return s.weAreUnknown("it sent " + t.String())
 	}
 	return s.phase1Notified(t)
 }
@@ -231,12 +232,21 @@ func (s *Session) noneAccepted() *ike.Fault {
 	}
 }
 
+// atOnce is how soon after phase 1 a peer that began it takes it back when it
+// minds our identity, which comes last.
+const atOnce = 2 * time.Second
+
+// takesBack tells that the peer began and gives up before it asked for anything.
+func (s *Session) takesBack() bool {
+	return !s.initiator && !s.disliked && len(s.quicks) == 0 && s.now.Sub(s.status.Established) < atOnce
+}
+
 // weAreUnknown explains that the peer expects another identity of us.
-func (s *Session) weAreUnknown(t isakmp.NotifyType) *ike.Fault {
+func (s *Session) weAreUnknown(how string) *ike.Fault {
 	id := s.peer.LocalID
 	return &ike.Fault{
 		Cause: ike.CauseIdentity, Ours: id.Text,
-		Text:       "the peer knows nobody who calls himself " + id.Text + " (it sent " + t.String() + ")",
+		Text:       "the peer knows nobody who calls himself " + id.Text + " (" + how + ")",
 		Advice:     "write the local_identity that the peer expects in " + table(s.peer.Name, "ike"),
 		PeerAdvice: "make " + id.Text + " the identity that it expects of us",
 		Compared:   compareIdentity("local", id, ike.ID{}),

@@ -129,6 +129,9 @@ func (s *Session) takeInformational(m message) {
 		}
 	}
 	if closed {
+		if s.takesBack() {
+			s.refuse(m.Exchange, "DELETE", s.weAreUnknown("it closed the IKE SA as soon as it stood"))
+		}
 		s.down(&ike.Fault{Cause: ike.CauseDeleted, Text: "the peer closed the IKE SA"})
 	}
 }
@@ -218,7 +221,11 @@ func (s *Session) quickRefused(m message, n isakmp.Notification) {
 		s.failQuick(waiting[0], s.quickNotified(waiting[0], n.Type))
 		return
 	}
-	s.refuse(m.Exchange, n.Type.String(), sent(n.Type))
+	f := sent(n.Type)
+	if s.takesBack() && (n.Type == isakmp.InvalidID || n.Type == isakmp.AuthenticationFailed) {
+		f, s.disliked = s.weAreUnknown("it sent "+n.Type.String()), true
+	}
+	s.refuse(m.Exchange, n.Type.String(), f)
 }
 
 // takeStatus takes an authenticated notification that is no error.

@@ -38,16 +38,17 @@ type Session struct {
 	replies       replies      // to the messages of phase 1
 	deadline      time.Time    // of phase 1 as responder
 
-	secrets secrets
-	iv      []byte // phase 1's; once established, the base of phase 2's
-	ext     extensions
-	nat     nat
-	parts   parts // of a message in fragments
-	status  ike.SessionStatus
-	hint    *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
-	heard   time.Time  // when the peer last proved, under this session's keys, to be there
-	dpd     dpd
-	alive   time.Time // when the next keepalive is due
+	secrets  secrets
+	iv       []byte // phase 1's; once established, the base of phase 2's
+	ext      extensions
+	nat      nat
+	parts    parts // of a message in fragments
+	status   ike.SessionStatus
+	hint     *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
+	disliked bool       // the peer has said that it minds our identity
+	heard    time.Time  // when the peer last proved, under this session's keys, to be there
+	dpd      dpd
+	alive    time.Time // when the next keepalive is due
 
 	superseded bool // by another session with the peer
 	contacted  bool // by INITIAL-CONTACT

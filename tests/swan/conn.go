@@ -13,6 +13,7 @@ type Conn struct {
 	Local, Remote     netip.Addr
 	LocalID, RemoteID string // "" is the address
 	Key               string
+	IKEv2             bool // instead of IKEv1
 	Aggressive        bool
 	Encap             bool   // ESP in UDP even where there is no translator
 	IKE               string // proposal, in the notation of Words
@@ -57,7 +58,7 @@ func Words(proposal string) string {
 // section is the connection as load-conn and swanctl.conf have it.
 func (c Conn) section() Section {
 	s := Section{
-		{"version", "1"},
+		{"version", version(c.IKEv2)},
 		{"aggressive", yes(c.Aggressive)},
 		{"encap", yes(c.Encap)},
 		{"local_addrs", []string{c.Local.String()}},
@@ -117,6 +118,13 @@ func idOr(id string, address netip.Addr) string {
 		return id
 	}
 	return address.String()
+}
+
+func version(two bool) string {
+	if two {
+		return "2"
+	}
+	return "1"
 }
 
 func yes(b bool) string {

@@ -178,6 +178,19 @@ func (d *Daemon) Tunnel(ctx context.Context, name string) (api.Tunnel, error) {
 	return api.Tunnel{}, fmt.Errorf("twinspan status names no tunnel %q", name)
 }
 
+// Why is how a tunnel came to the state that it is in.
+func (d *Daemon) Why(ctx context.Context, name string) (api.Why, error) {
+	var w api.Why
+	out, err := d.Command(ctx, "why", name, "--json")
+	if err != nil {
+		return w, err
+	}
+	if err := json.Unmarshal([]byte(out), &w); err != nil {
+		return w, fmt.Errorf("twinspan why --json: %w", err)
+	}
+	return w, nil
+}
+
 // Log is what the daemon logged so far, over all its starts.
 func (d *Daemon) Log() string {
 	if d.process == nil {
