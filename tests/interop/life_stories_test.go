@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -298,13 +299,14 @@ func (p *play) freeze() (thaw func()) {
 	return thaw
 }
 
-// noticed waits until we know that the peer is dead: the SAs are gone.
+// noticed waits until we know that the peer is dead. Its SAs may stay until
+// there are others, if we begin again.
 func (p *play) noticed() {
 	p.Helper()
 	p.within(found, "the dead peer is noticed", func() error {
-		now, err := p.ours.children(p.ctx)
-		if err == nil && len(now) > 0 {
-			err = fmt.Errorf("%v still stands", now)
+		t, err := p.daemon().Tunnel(p.ctx, name)
+		if err == nil && t.State == "up" {
+			err = errors.New("the tunnel is up")
 		}
 		return err
 	})

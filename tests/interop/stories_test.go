@@ -80,7 +80,7 @@ func quicks() []story {
 
 // lives are the stories of what happens to a tunnel that stands.
 func lives() []story {
-	return []story{
+	all := []story{
 		{name: "the peer closes the pair, a packet brings it back", set: onDemand, then: thePairIsClosed},
 		{name: "the peer closes the pair it began, a packet brings it back", theirs: true, set: onDemand, then: thePairIsClosed},
 		{name: "the peer closes all, a packet brings it back", set: onDemand, then: allIsClosed},
@@ -102,12 +102,15 @@ func lives() []story {
 		{name: "we rekey the pair", then: weRekeyThePair},
 		{name: "we rekey the pair that the peer began", theirs: true, then: weRekeyThePair},
 		{name: "we rekey phase 1", then: weRekeyPhase1},
-		{name: "we rekey the phase 1 that the peer began", theirs: true, then: weRekeyPhase1},
 		{name: "both ends rekey the pair at once", then: bothRekeyThePair},
 		{name: "both ends rekey all at once", then: bothRekeyAll, not: "Libreswan"},
 		{name: "short lifetimes at the peer", theirs: true, set: shortLives, then: livesOn},
 		{name: "short lifetimes at the peer, of what we began", set: shortLives, then: livesOn},
 	}
+	if kernelESP() { // strongSwan in user space says that it is behind NAT: only it can begin anew what it began
+		all = append(all, story{name: "we rekey the phase 1 that the peer began", theirs: true, then: weRekeyPhase1})
+	}
+	return all
 }
 
 // silences are the stories of dead peer detection.
@@ -132,11 +135,12 @@ func hidden(theirs bool) []story {
 		{name: "aggressive mode, names", set: func(t *tunnel) { aggressive(t); names(t) }},
 		{name: "the peer rekeys the pair", set: names, then: thePeerRekeysThePair},
 		{name: "we rekey the pair", set: names, then: weRekeyThePair},
-		{name: "we rekey phase 1", set: names, then: weRekeyPhase1},
 		{name: "the translator forgets the flow", set: func(t *tunnel) { names(t); bothAsk(t) }, then: theTranslatorForgets},
 	}
 	if theirs {
 		all = append(all, story{name: "the peer may come from anywhere", set: func(t *tunnel) { names(t); t.anywhere = true }})
+	} else { // whoever is behind NAT has to begin
+		all = append(all, story{name: "we rekey phase 1", set: names, then: weRekeyPhase1})
 	}
 	for i := range all {
 		all[i].theirs = theirs
