@@ -85,6 +85,8 @@ func TestOlderSessionIsReplaced(t *testing.T) {
 	b.first(8, there)
 	b.upNow(b.fakes[1], "a")
 	b.say(b.fakes[1], ike.Report{Kind: ike.SessionDown, Fault: &ike.Fault{Cause: ike.CauseDeleted}})
+	b.now = b.now.Add(2 * time.Second) // the head start of the peer, which has just begun one
+	b.tell(ike.Tick{})
 	if len(b.fakes) != 3 {
 		t.Fatalf("%d sessions", len(b.fakes))
 	}
