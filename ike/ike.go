@@ -241,8 +241,8 @@ type ChildSA struct {
 // Input is what happened. Packet, Tick, Computed, Failed, Used and Moved go to
 // the engine and on to the session concerned; Configure, Initiate, Close,
 // Rekey, LimitReached, Acquired, Sent, Resolved and Probed go to the engine
-// only; Begin, Superseded, Negotiate, DeleteChild and CloseSession go from the
-// engine to a session.
+// only; Begin, Superseded, Negotiate, DeleteChild, ChildGone and CloseSession
+// go from the engine to a session.
 type Input interface{ input() }
 
 // Packet is one IKE datagram, without the non-ESP marker. One on our port 4500
@@ -351,6 +351,10 @@ type Negotiate struct {
 // DeleteChild asks a session to tell the peer that our inbound SA is gone.
 type DeleteChild struct{ SPI uint32 }
 
+// ChildGone tells a session that our inbound SA, which a quick mode under it may
+// have made, is gone: it confirms that quick mode no more.
+type ChildGone struct{ SPI uint32 }
+
 // CloseSession asks a session to tell the peer that it ends, and to end.
 type CloseSession struct{}
 
@@ -373,6 +377,7 @@ func (Begin) input()        {}
 func (Superseded) input()   {}
 func (Negotiate) input()    {}
 func (DeleteChild) input()  {}
+func (ChildGone) input()    {}
 func (CloseSession) input() {}
 
 // Action is what to do: Send, Keepalive, Compute, Install, Remove, Follow,

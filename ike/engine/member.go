@@ -105,9 +105,7 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 		case tunnel.Follow:
 			e.emit(ike.Follow(a))
 		case tunnel.Delete:
-			if s := m.established(); s != nil {
-				e.drive(s, ike.DeleteChild(a))
-			}
+			e.deleteChild(m, a.SPI)
 		case tunnel.Disconnect:
 			e.disconnect(m)
 		case tunnel.Remove:
@@ -118,6 +116,20 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 		}
 	}
 	e.deadlines.set(&m.alarm, alarm{member: m}, m.Wake)
+}
+
+// deleteChild tells the peer that our inbound SA is gone, through the newest
+// session. The older ones may have made it.
+func (e *Engine) deleteChild(m *member, spi uint32) {
+	newest := m.established()
+	for _, s := range slices.Clone(m.sessions) {
+		switch {
+		case s == newest:
+			e.drive(s, ike.DeleteChild{SPI: spi})
+		case s.established():
+			e.drive(s, ike.ChildGone{SPI: spi})
+		}
+	}
 }
 
 // negotiate gives a quick mode to the newest session that stands, or to the one

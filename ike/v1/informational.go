@@ -76,17 +76,22 @@ func (s *Session) deleteSession() {
 	})
 }
 
-// deleteChild tells the peer that our inbound SA is gone. The SPI is the
-// sender's own (RFC 2408 §3.15). The quick mode that made it answers no more
+// withdraw has the quick mode that made an inbound SA of ours answer no more
 // duplicates: they would confirm what is gone.
-func (s *Session) deleteChild(spi uint32) {
-	if s.state != established {
-		return
-	}
+func (s *Session) withdraw(spi uint32) {
 	for _, q := range s.quicks {
 		if q.spiIn == spi {
 			q.replies = q.replies.silent()
 		}
+	}
+}
+
+// deleteChild tells the peer that our inbound SA is gone. The SPI is the
+// sender's own (RFC 2408 §3.15).
+func (s *Session) deleteChild(spi uint32) {
+	s.withdraw(spi)
+	if s.state != established {
+		return
 	}
 	s.sendInformational("DELETE", isakmp.Payload{
 		Type: isakmp.Delete,

@@ -6,15 +6,16 @@ import (
 	"github.com/twinspan/twinspan/ike"
 )
 
-// window is how many quick modes of ours go at once while the peer answers. It
-// is one: strongSwan remembers the IVs of three phase 2 exchanges
+// window is how many quick modes of ours go at once while the peer answers: one,
+// unless it is another Twinspan. strongSwan remembers the IVs of three phase 2 exchanges
 // (charon.max_ikev1_exchanges) and handles what comes in on several threads, so
 // that a first message may overtake the third of another exchange. With two in
 // flight it has been seen to forget the IV that such a third message continues;
 // it can then never read it, and we believe in SAs that the peer does not have.
 const window = 1
 
-// unanswered is how many there may be in all. Those that the peer let wait until
+// unanswered is how many there may be in all, and the window of a peer that keeps
+// apart what overtakes each other. Those that the peer let wait until
 // they were sent again do not keep the others waiting: peers that do not know a
 // pair of networks may say nothing.
 const unanswered = 8
@@ -63,6 +64,9 @@ func (s *Session) room() bool {
 		if q.flight.tries == 0 {
 			prompt++
 		}
+	}
+	if s.ext.ours {
+		return all < unanswered
 	}
 	return prompt < window && all < unanswered
 }

@@ -103,33 +103,40 @@ func manyPairs() (a, b ike.Peer) {
 }
 
 // No more quick modes of ours than the window go at once; the urgent ones go
-// first.
+// first. Another Twinspan gets several.
 func TestWindow(t *testing.T) {
-	a, b := manyPairs()
-	p := newPair(t, a, b)
-	var held [][]byte
-	p.tamper = func(from *end, data []byte) []byte {
-		if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode && from == p.a {
-			held = append(held, data)
-			return nil
+	for ours, most := range map[bool]int{false: window, true: unanswered} {
+		a, b := manyPairs()
+		p := newPair(t, a, b)
+		var held [][]byte
+		p.tamper = func(from *end, data []byte) []byte {
+			if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode && from == p.a {
+				held = append(held, data)
+				return nil
+			}
+			return data
 		}
-		return data
-	}
-	for i, c := range a.Children {
-		p.step(p.a, ike.Negotiate{Child: c, Urgent: i == 19})
-	}
-	if len(held) != window || p.a.s.room() {
-		t.Fatalf("%d quick modes at once", len(held))
-	}
-	if next := p.a.s.queue[0]; next.Child.ReqID != 20 {
-		t.Errorf("the urgent one waits behind %d", next.Child.ReqID)
-	}
-	p.tamper = nil
-	for _, data := range held {
-		p.step(p.b, ike.Packet{Local: p.b.s.local, Remote: p.b.s.remote, Data: data})
-	}
-	if n := len(p.a.sas); n != 40 {
-		t.Errorf("%d SAs instead of 40", n)
+		p.step(p.a, ike.Begin{})
+		if !p.a.s.ext.ours || !p.b.s.ext.ours {
+			t.Fatal("two Twinspans do not know each other")
+		}
+		p.a.s.ext.ours = ours
+		for i, c := range a.Children {
+			p.step(p.a, ike.Negotiate{Child: c, Urgent: i == 19})
+		}
+		if len(held) != most || p.a.s.room() {
+			t.Fatalf("%d quick modes at once", len(held))
+		}
+		if next := p.a.s.queue[0]; next.Child.ReqID != 20 {
+			t.Errorf("the urgent one waits behind %d", next.Child.ReqID)
+		}
+		p.tamper = nil
+		for _, data := range held {
+			p.step(p.b, ike.Packet{Local: p.b.s.local, Remote: p.b.s.remote, Data: data})
+		}
+		if n := len(p.a.sas); n != 40 {
+			t.Errorf("%d SAs instead of 40", n)
+		}
 	}
 }
 

@@ -154,6 +154,8 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 		s.negotiate(in)
 	case ike.Superseded:
 		s.superseded, s.status.Renew = true, zeroTime
+	case ike.ChildGone:
+		s.withdraw(in.SPI)
 	case ike.DeleteChild:
 		s.deleteChild(in.SPI)
 	case ike.CloseSession:

@@ -18,6 +18,9 @@ var vendorFragments = []byte{
 	0x80, 0x00, 0x00, 0x00,
 }
 
+// vendorOurs announces another Twinspan: MD5 of "Twinspan".
+var vendorOurs = []byte{0xf6, 0x1e, 0x24, 0x49, 0x7d, 0x7f, 0x78, 0xb8, 0x43, 0x24, 0xbb, 0xc0, 0xd4, 0xe0, 0xb3, 0xc6}
+
 // natVersion is a way of NAT traversal. Of two the smaller is the better one.
 type natVersion uint8
 
@@ -57,11 +60,12 @@ type extensions struct {
 	natt natVersion // natNone: no NAT traversal
 	dpd  bool       // RFC 3706
 	frag bool       // fragments of IKE messages
+	ours bool       // both are Twinspan
 }
 
 // announce makes the vendor ids of our first message.
 func announce(p ike.Peer) []isakmp.Payload {
-	list := []isakmp.Payload{vendor(vendorDPD), vendor(vendorFragments)}
+	list := []isakmp.Payload{vendor(vendorDPD), vendor(vendorFragments), vendor(vendorOurs)}
 	for _, v := range allowed(p.NATT) {
 		list = append(list, vendor(natVendors[v]))
 	}
@@ -88,6 +92,9 @@ func understand(peers []ike.Peer, chain []isakmp.Payload) (x extensions, answer 
 			x.frag = true
 			answer = append(answer, vendor(vendorFragments[:min(len(v), len(vendorFragments))]))
 		}
+	}
+	if x.ours = has(vendorOurs); x.ours {
+		answer = append(answer, vendor(vendorOurs))
 	}
 	for _, p := range peers {
 		for _, v := range allowed(p.NATT) {
