@@ -244,6 +244,19 @@ func TestNothingFollowsMessage3(t *testing.T) {
 	}
 }
 
+// A session that replaces another one has no quick mode at first. Message 3 goes out
+// for a while, in case that it was lost, and then the session stands all the same.
+func TestNothingIsAskedAfterMessage3(t *testing.T) {
+	p := aggressivePair(t, nil)
+	p.step(p.a, ike.Begin{})
+	p.run(time.Hour)
+	if !p.a.s.Established() || !p.b.s.Established() || len(p.a.sent) != 2+len(retry)-1 || len(p.b.sent) != 1 {
+		t.Fatalf("%d and %d datagrams, %v", len(p.a.sent), len(p.b.sent), p.a.reports)
+	}
+	p.step(p.a, ike.Negotiate{Child: p.a.s.peer.Children[0]})
+	p.wantTunnel()
+}
+
 // A network that lets UDP 500 pass and not UDP 4500 shows only after message 3.
 func TestAggressiveModeWithoutPort4500(t *testing.T) {
 	a, b := aggressivePeers()
