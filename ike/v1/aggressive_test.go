@@ -244,6 +244,37 @@ func TestNothingFollowsMessage3(t *testing.T) {
 	}
 }
 
+// A session that replaces another one has no quick mode at first. Message 3 goes out
+// for a while, in case that it was lost, and then the session stands all the same.
+func TestNothingIsAskedAfterMessage3(t *testing.T) {
+	p := aggressivePair(t, nil)
+	p.step(p.a, ike.Begin{})
+	p.run(time.Hour)
+	if !p.a.s.Established() || !p.b.s.Established() || len(p.a.sent) != 2+len(retry)-1 || len(p.b.sent) != 1 {
+		t.Fatalf("%d and %d datagrams, %v", len(p.a.sent), len(p.b.sent), p.a.reports)
+	}
+	p.step(p.a, ike.Negotiate{Child: p.a.s.peer.Children[0]})
+	p.wantTunnel()
+}
+
+// A network that lets UDP 500 pass and not UDP 4500 shows only after message 3.
+func TestAggressiveModeWithoutPort4500(t *testing.T) {
+	a, b := aggressivePeers()
+	a.NATT = ike.NATTForce
+	p := newPair(t, a, b)
+	p.tamper = func(from *end, data []byte) []byte {
+		if from.s.local.Port() == xfrm.PortNATT {
+			return nil
+		}
+		return data
+	}
+	p.start()
+	p.run(2 * time.Minute)
+	if f := p.a.wantFault(ike.SessionDown, ike.CauseTimeout); !strings.Contains(f.Text, "not on UDP 4500") {
+		t.Error(f.Error())
+	}
+}
+
 // inTheClear makes message 3 one that is not encrypted, as some peers send it; the
 // first IV of phase 1 is then also its last block.
 func (p *pair) inTheClear(data []byte) []byte {
@@ -332,7 +363,7 @@ func TestAggressiveMisfits(t *testing.T) {
 		{"another key", func(a, _ *ike.Peer) { a.Keys = []xfrm.Secret{xfrm.NewSecret([]byte("12345"))} },
 			initiator, ike.CauseAuth, "same pre_shared_key", ike.CauseAuth},
 		{"an older key", func(a, b *ike.Peer) { b.Keys = append([]xfrm.Secret{xfrm.NewSecret([]byte("new"))}, a.Keys...) },
-			initiator, ike.CauseAuth, "same pre_shared_key", ike.CauseAuth},
+			responder, ike.CauseAuth, "first of several keys", ike.CauseAuth},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			p := aggressivePair(t, c.change)

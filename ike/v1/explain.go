@@ -197,7 +197,9 @@ func (s *Session) phase1Notified(t isakmp.NotifyType) *ike.Fault {
 		f.Compared = append(f.Compared, ike.Parameter{Name: nameMode, Ours: modeWord(s.peer.Mode)})
 		return f
 	case s.state == wantResponderID || s.state == wantInitiatorProof:
-		return otherKeys("the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ")
+		f := otherKeys("the peer could not authenticate us (it sent " + t.String() + "): most likely the pre-shared keys differ")
+		f.Advice += s.oneKey()
+		return f
 	}
 	return sent(t)
 }
@@ -338,13 +340,30 @@ func (s *Session) noAnswer() *ike.Fault {
 		f.Advice = "see that the peer runs, knows our address, and that UDP 500 and 4500 pass in both directions"
 		f.Compared = []ike.Parameter{{Name: namePort500, Ours: "sent from " + s.local.String()}}
 	case s.state == wantResponderID && s.remote.Port() == xfrm.PortNATT, s.state == wantInitiatorID && (s.nat.here || s.nat.there):
-		f.Text = fmt.Sprintf("%v answers on UDP 500 and not on UDP 4500: %s did not come", s.remote.Addr(), step)
-		f.Advice = "let UDP 4500 pass in both directions: a translator is on the way, so IKE and ESP go on from there"
-		f.Compared = []ike.Parameter{{Name: namePort4500, Ours: "expected at " + s.local.Addr().String()}}
+		return s.only500(step + " did not come")
 	case s.state == wantResponderID, s.state == wantInitiatorProof:
 		f.Cause, f.Text = ike.CauseAuth, s.remote.String()+" stopped at authentication"
-		f.Advice = "compare pre_shared_key and the identities on both sides"
+		f.Advice = "compare pre_shared_key and the identities on both sides" + s.oneKey()
 		f.Compared = []ike.Parameter{{Name: nameKey}}
 	}
 	return f
+}
+
+// only500 explains that nothing comes back since we moved to port 4500.
+func (s *Session) only500(what string) *ike.Fault {
+	return &ike.Fault{
+		Cause:    ike.CauseTimeout,
+		Text:     fmt.Sprintf("%v answers on UDP 500 and not on UDP 4500: %s", s.remote.Addr(), what),
+		Advice:   "let UDP 4500 pass in both directions: a translator is on the way, so IKE and ESP go on from there",
+		Compared: []ike.Parameter{{Name: namePort4500, Ours: "expected at " + s.local.Addr().String()}},
+	}
+}
+
+// oneKey adds, while we answer in aggressive mode for a peer with several keys,
+// which of them it must have.
+func (s *Session) oneKey() string {
+	if s.state == wantInitiatorProof && len(s.candidates[0].Keys) > 1 {
+		return "; aggressive mode answers with the first of several keys only"
+	}
+	return ""
 }

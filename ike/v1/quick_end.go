@@ -6,6 +6,7 @@ import (
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/crypt"
 	"github.com/twinspan/twinspan/ike/isakmp"
+	"github.com/twinspan/twinspan/xfrm"
 )
 
 // finish ends a quick mode whose SAs stand.
@@ -75,8 +76,12 @@ func (s *Session) quickTimedOut(q *quick) {
 		Cause: ike.CauseTimeout, Text: s.remote.String() + " does not answer in quick mode",
 		Advice: "look at the peer's log: it may lack this pair of networks",
 	}
+	unheard := s.flight.data != nil // message 3 of aggressive mode
+	if unheard && s.remote.Port() == xfrm.PortNATT {
+		f = s.only500("nothing followed AM3")
+	}
 	s.failQuick(q, f)
-	if s.heard.Before(q.begun) || s.flight.data != nil {
+	if unheard || s.heard.Before(q.begun) {
 		s.down(f)
 	}
 }
