@@ -92,6 +92,9 @@ func severity(rep ike.Report) slog.Level {
 	case ike.MessageIn, ike.MessageOut, ike.Resent:
 		return slog.LevelDebug
 	case ike.ChildFailed, ike.Refused:
+		if rep.Fault != nil && rep.Fault.Cause == ike.CauseAsked {
+			return slog.LevelInfo
+		}
 		return slog.LevelWarn
 	}
 	if rep.Fault == nil || isOrdinary(rep.Fault.Cause) {

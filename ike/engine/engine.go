@@ -67,7 +67,6 @@ type Engine struct {
 	deadlines  deadlines
 	count      Counters
 	strangers  time.Time // when the last packet of a stranger was reported
-	foreigners time.Time // when a peer that begins with IKEv2 was
 
 	now     time.Time    // of the Step that runs
 	out     []ike.Action // of the Step that runs

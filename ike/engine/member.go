@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/ike/tunnel"
@@ -18,8 +19,9 @@ type member struct {
 	renewal  bool            // so does the session that replaces one that grows old
 	queued   bool            // among those who wait for a place
 	lookup   lookup
-	failed   int  // attempts of ours that the peer refused for the key: the next one takes the next key
-	gone     bool // no longer configured
+	failed   int       // attempts of ours that the peer refused for the key: the next one takes the next key
+	gone     bool      // no longer configured
+	foreign  time.Time // when the peer was last seen to begin with IKEv2
 }
 
 // wants tells that a session is waited for.

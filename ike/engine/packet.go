@@ -76,7 +76,10 @@ func (e *Engine) otherVersion(p ike.Packet, h isakmp.Header) {
 		e.drive(s, p)
 	case s == nil && h.Responder == [8]byte{}:
 		candidates, _ := e.candidates(at)
-		if len(candidates) == 1 && e.rarely(&e.foreigners) {
+		if len(candidates) != 1 {
+			return // nobody's, or one of several: nobody knows whose
+		}
+		if m := e.tunnels[candidates[0].Name]; m != nil && e.rarely(&m.foreign) {
 			e.beginsIKEv2(candidates[0].Name, p)
 		}
 	}

@@ -80,15 +80,22 @@ func (h *history) informed(f *ike.Fault) *ike.Fault {
 		return f
 	}
 	for _, n := range slices.Backward(h.list) {
-		g := n.Fault
-		if n.Initiator || g == nil || g.Key() == "" || g.Compared[0].Name != f.Compared[0].Name || g.Ours != f.Ours {
-			continue
+		if !n.Initiator && n.Fault != nil && answers(n.Fault, f) {
+			told := *n.Fault
+			told.Text = f.Text + "; when it began itself: " + n.Fault.Text
+			return &told
 		}
-		told := *g
-		told.Text = f.Text + "; when it began itself: " + g.Text
-		return &told
 	}
 	return f
+}
+
+// answers tells whether what one fault blames is among what another one leaves
+// open, for the same pair of networks where it is about one.
+func answers(told, open *ike.Fault) bool {
+	if open.Cause == ike.CauseSelectors && told.Ours != open.Ours {
+		return false
+	}
+	return slices.ContainsFunc(open.Compared, func(p ike.Parameter) bool { return !p.Agrees && p.Name == told.Key() })
 }
 
 // History lists the last negotiations, oldest first.

@@ -155,14 +155,14 @@ func (s *Session) openInformational(m message) (opened, bool) {
 }
 
 // takeForeign takes an informational that our keys do not open. A peer with
-// another pre-shared key answers our message 5 so (strongSwan does): another
-// hint.
+// another pre-shared key answers so what was to authenticate us (strongSwan
+// does): another hint.
 func (s *Session) takeForeign(m message) {
-	if s.state != wantResponderID || s.hint != nil {
+	if s.state != wantResponderID && s.state != wantInitiatorProof || s.hint != nil {
 		s.refuse(m.Exchange, "", malformed("the message is not authentic").fault)
 		return
 	}
-	s.hint = otherKeys("the peer answers message 5 under other keys than ours: most likely the pre-shared keys differ")
+	s.hint = otherKeys("the peer answers under other keys than ours: most likely the pre-shared keys differ")
 	s.refuse(m.Exchange, "", s.hint)
 }
 

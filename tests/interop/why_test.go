@@ -51,6 +51,11 @@ var misfits = []misfit{
 	{name: "group of phase 1", begins: bothBegin, theirs: ikeOf("aes128-sha1-group5"), cause: "proposal", parameter: "ike.dh_group"},
 	{name: "aggressive mode, ours is main", begins: theyBegin, theirs: func(c *swan.Conn) { c.Aggressive = true }, cause: "mode", parameter: "ike.mode"},
 	{name: "main mode, ours is aggressive", begins: theyBegin, ours: []setting{{".ike", "mode", "AGGRESSIVE"}}, cause: "mode", parameter: "ike.mode"},
+	{name: "main mode, ours is aggressive", begins: bothBegin, ours: []setting{{".ike", "mode", "AGGRESSIVE"}}, cause: "mode", parameter: "ike.mode"},
+	{name: "key, in aggressive mode", begins: theyBegin, theirs: func(c *swan.Conn) { c.Key, c.Aggressive = "something else", true },
+		ours: []setting{{".ike", "mode", "AGGRESSIVE"}}, cause: "authentication", parameter: "pre_shared_key"},
+	{name: "key, in aggressive mode", begins: weBegin, theirs: func(c *swan.Conn) { c.Key, c.Aggressive = "something else", true },
+		ours: []setting{{".ike", "mode", "AGGRESSIVE"}}, cause: "authentication", parameter: "pre_shared_key"},
 	{name: "their identity is another kind", begins: theyBegin, theirs: func(c *swan.Conn) { c.LocalID = "idc.example.com" }, cause: "identity", parameter: "ike.remote_identity"},
 	{name: "their identity is another kind", begins: weBegin, theirs: func(c *swan.Conn) { c.LocalID = "idc.example.com" }, cause: "identity", parameter: "ike.remote_identity"},
 	{name: "their identity is another name", begins: theyBegin, theirs: func(c *swan.Conn) { c.LocalID = "idc.example.com" },
@@ -68,6 +73,7 @@ var misfits = []misfit{
 	{name: "hash of ESP", begins: theyBegin, theirs: espOf("aes128-md5-group14"), cause: "proposal", parameter: "ipsec.integrity"},
 	{name: "hash of ESP", begins: bothBegin, theirs: espOf("aes128-md5-group14"), cause: "proposal", parameter: "ipsec.integrity"},
 	{name: "IKEv2 only", begins: theyBegin, theirs: func(c *swan.Conn) { c.IKEv2 = true }, cause: "version", parameter: "ike.version"},
+	{name: "IKEv2 only", begins: bothBegin, theirs: func(c *swan.Conn) { c.IKEv2 = true }, cause: "version", parameter: "ike.version"},
 }
 
 // otherNetwork is one that no end of the misfits has.
