@@ -59,8 +59,9 @@ type Engine struct {
 	unproven unproven
 	lastJob  uint64
 
-	sas    map[uint32]*standing // by SPI
-	spoken map[uint32]*session  // SPIs that were handed out and are not installed yet
+	sas       map[uint32]*standing // by SPI
+	spoken    map[uint32]*session  // SPIs that were handed out and are not installed yet
+	handovers []handover           // the first to end its wait is the first
 
 	half       halfOpen
 	starts     starts
@@ -158,13 +159,17 @@ func (e *Engine) Step(now time.Time, in ike.Input) []ike.Action {
 func (e *Engine) Wake() (time.Time, bool) {
 	at, ok := e.deadlines.first()
 	if free, waits := e.starts.wake(); waits && (!ok || free.Before(at)) {
-		return free, true
+		at, ok = free, true
+	}
+	if due, waits := e.nextHandover(); waits && (!ok || due.Before(at)) {
+		at, ok = due, true
 	}
 	return at, ok
 }
 
 // tick wakes whoever is due, each once.
 func (e *Engine) tick() {
+	e.release(func(h handover) bool { return !h.due.After(e.now) })
 	for _, a := range e.deadlines.due(e.now) {
 		if a.session != nil {
 			e.drive(a.session, ike.Tick{})
@@ -209,7 +214,10 @@ func (e *Engine) settle() {
 	}
 }
 
-func (e *Engine) emit(a ike.Action) { e.out = append(e.out, a) }
+func (e *Engine) emit(a ike.Action) {
+	e.handOverBefore(a)
+	e.out = append(e.out, a)
+}
 
 func (e *Engine) newJob() uint64 {
 	e.lastJob++

@@ -63,8 +63,16 @@ func (e *Engine) drive(s *session, in ike.Input) {
 	e.running = s
 	said := s.carrier.Step(e.now, in)
 	e.running = nil
-	ends := slices.ContainsFunc(said, isEnd)
+	ends, waits := slices.ContainsFunc(said, isEnd), e.replacing(s, said)
 	for _, a := range said {
+		if in, ok := a.(ike.Install); ok && in.SA.Dir == xfrm.Out {
+			if h, waits := waits[in.SA.SPI]; waits {
+				h.out = in.SA
+				e.installed(s, in.SA)
+				e.putOff(h)
+				continue
+			}
+		}
 		e.pass(s, a, ends)
 	}
 	if s.dead {

@@ -366,6 +366,18 @@ func (t *Tunnel) asking() bool {
 	return false
 }
 
+// Sending is the child that a pair's packets leave by, if there is one and no
+// doubt of it.
+func (t *Tunnel) Sending(sel xfrm.Selector) (ike.ChildSA, bool) {
+	p := t.pair(sel)
+	if p == nil || p.mute || len(p.children) == 0 {
+		return ike.ChildSA{}, false
+	}
+	newest := p.children[len(p.children)-1]
+	_, doubted := t.doubts[newest.SPIIn]
+	return newest, !doubted
+}
+
 // Holds tells that there is a child, be it in doubt.
 func (t *Tunnel) Holds() bool {
 	return slices.ContainsFunc(t.pairs, func(p pair) bool { return len(p.children) > 0 })
