@@ -164,6 +164,7 @@ func (s *service) live(ctx context.Context, control net.Listener, reload <-chan 
 	l.pool.start(ctx, g, runtime.GOMAXPROCS(0))
 	l.resolver.start(ctx, g)
 	g.Go(func() error { return s.hear(ctx, reload) })
+	g.Go(func() error { return saveMemory(ctx) })
 	g.Go(func() error {
 		defer close(l.ended)
 		l.begin(s.program)
