@@ -185,7 +185,7 @@ func sessionView(s *ike.SessionStatus) *api.Session {
 	return &api.Session{
 		Cookies: s.Cookies.String(), Local: s.Local.String(), Remote: s.Remote.String(),
 		Initiator: s.Initiator, Mode: s.Mode.String(), Proposal: s.Proposal.String(), PeerID: s.PeerID,
-		NAT: s.NAT, Established: stamp(s.Established), Renews: stamp(s.Renew), Expires: stamp(s.Expires),
+		NAT: s.NAT, OldKey: s.OldKey, Established: stamp(s.Established), Renews: stamp(s.Renew), Expires: stamp(s.Expires),
 	}
 }
 

@@ -72,6 +72,9 @@ func (c *cli) printSession(s *api.Session, now time.Time) {
 	if s.NAT != "" {
 		c.field("  NAT", s.NAT)
 	}
+	if s.OldKey {
+		c.field("  key", "an older pre-shared key: give the peer the newest one")
+	}
 	c.field("  cookies", s.Cookies)
 }
 

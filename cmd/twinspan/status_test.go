@@ -35,7 +35,7 @@ func office() api.Status {
 				DPD:   api.DPD{Action: "restart", DelaySecond: 30, TimeoutSecond: 120},
 				Probe: &api.Probe{Target: "10.0.1.1", Source: "192.168.1.254", Passing: new(true), RTT: 12.3, Loss: 0.05},
 				Session: &api.Session{Cookies: "0102_i 0304_r", Local: "203.195.147.82:4500", Remote: "202.108.22.5:4500", Initiator: true,
-					Mode: "main mode", Proposal: "aes256-sha256-group14", PeerID: "202.108.22.5", NAT: "there",
+					Mode: "main mode", Proposal: "aes256-sha256-group14", PeerID: "202.108.22.5", NAT: "there", OldKey: true,
 					Established: ago(3 * time.Hour), Renews: noon.Add(19 * time.Hour), Expires: noon.Add(21 * time.Hour)},
 				Pairs:   []api.Pair{pair("192.168.1.0/24", "10.0.1.0/24", true), pair("192.168.1.0/24", "10.0.2.0/24", true)},
 				Traffic: api.Traffic{BytesIn: 1_234_000_000, BytesOut: 310_000_000, PacketsIn: 999, PacketsOut: 1, ReplayErrors: 3}},

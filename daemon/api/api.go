@@ -138,7 +138,8 @@ type Session struct {
 	Mode        string    `json:"mode"`
 	Proposal    string    `json:"proposal"`
 	PeerID      string    `json:"peer_id"`
-	NAT         string    `json:"nat"` // "", "here", "there", "both"
+	NAT         string    `json:"nat"`                            // "", "here", "there", "both"
+	OldKey      bool      `json:"older_pre_shared_key,omitempty"` // the peer does not have the newest one
 	Established time.Time `json:"established"`
 	Renews      time.Time `json:"renews,omitzero"` // when we replace it; not at all where the peer has to
 	Expires     time.Time `json:"expires,omitzero"`

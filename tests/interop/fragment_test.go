@@ -84,11 +84,7 @@ func (m *meeting) runNarrow(t *testing.T, s scenario) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), netns.Patience(30*time.Second))
 	defer cancel()
-	for command := range strings.Lines(narrow) {
-		if _, err := m.bed.Internet.Run(ctx, "nft", strings.TrimSpace(command)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	m.nft(ctx, t, narrow)
 	theirs := s.mirror()
 	if s.theirs {
 		theirs.esp = everything(s.esp)
