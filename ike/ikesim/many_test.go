@@ -74,3 +74,25 @@ func TestDeadPeersDoNotHoldUpTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// So are all of them when they are replaced in the same moment, as after an hour
+// that began so: nothing is sent again, and each stays up.
+func TestRekeyStorm(t *testing.T) {
+	const n = 1000
+	w, a, b := crowd(t, n, 31)
+	w.Run(n * 5 * time.Millisecond)
+	before := w.Datagrams()
+	for _, s := range a.Engine.Status() {
+		a.Step(ike.Rekey{Tunnel: s.Tunnel, IKE: true, IPsec: true})
+	}
+	w.Run(n*5*time.Millisecond + 10*time.Second)
+	w.WantDatagrams(before + nine*n)
+	for _, h := range []*Host{a, b} {
+		for _, r := range h.Reports {
+			if r.Kind == ike.Resent || r.Kind == ike.TunnelChanged && r.State == ike.Down {
+				t.Fatalf("%s: %v of %s", h.Name, r.Kind, r.Tunnel)
+			}
+		}
+		h.WantSAs(4 * n)
+	}
+}

@@ -11,8 +11,11 @@ import (
 
 const (
 	// maxOlder is how many replaced children of a pair may drain beside the
-	// newest one.
-	maxOlder = 2
+	// newest one, once that is older than turnsOver; mostChildren are all that
+	// there may ever be.
+	maxOlder     = 2
+	turnsOver    = 15 * time.Second
+	mostChildren = 8
 	// trafficLasts is how long a packet's wish counts. Linux asks again every
 	// 30 s as long as packets come (xfrm_acq_expires).
 	trafficLasts = 35 * time.Second
@@ -72,8 +75,27 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 		t.history.add(t.now, Negotiation{Began: t.now, Exchange: quickMode, Sel: c.Sel})
 		t.yield()
 	}
-	if len(p.children) > maxOlder+1 {
-		t.takeDown(p, 0, &ike.Fault{Cause: ike.CauseLimit, Text: "newer SAs of the pair stand and this one was not deleted by the peer"})
+	if len(p.children) > mostChildren {
+		t.takeDown(p, 0, tooMany)
+	}
+}
+
+var tooMany = &ike.Fault{Cause: ike.CauseLimit, Text: "newer SAs of the pair stand and this one was not deleted by the peer"}
+
+// thinDue is when the older children of a pair are too many, false for not at
+// all: the peer may have put its own in another order, and has to have the time
+// to send on the newest.
+func (p *pair) thinDue() (time.Time, bool) {
+	return p.born.Add(turnsOver), len(p.children) > maxOlder+1
+}
+
+// thin takes down the oldest children of the pairs that have too many.
+func (t *Tunnel) thin() {
+	for i := range t.pairs {
+		p := &t.pairs[i]
+		for at, many := p.thinDue(); many && !at.After(t.now); at, many = p.thinDue() {
+			t.takeDown(p, 0, tooMany)
+		}
 	}
 }
 

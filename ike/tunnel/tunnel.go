@@ -131,6 +131,7 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.moved(in.To)
 	case Tick:
 		t.dropDoubted()
+		t.thin()
 	}
 	t.heal()
 	t.begin()
@@ -295,6 +296,9 @@ func (t *Tunnel) Wake() (time.Time, bool) {
 	}
 	sooner(t.renewDue())
 	sooner(t.nextRung())
+	for i := range t.pairs {
+		sooner(t.pairs[i].thinDue())
+	}
 	for _, d := range t.doubts {
 		sooner(d.until, true)
 	}

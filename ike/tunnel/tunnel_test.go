@@ -273,7 +273,8 @@ func TestNewestChildIsUsedAndOlderOnesDrain(t *testing.T) {
 		step{0, answered(0, 0x300), "up"},
 		step{0, up(0, 0x301), ""},
 		step{0, answered(0, 0x302), ""},
-		step{0, answered(0, 0x303), "delete 300, remove in 300, remove out 1300, child 300 down: limit"},
+		step{0, answered(0, 0x303), ""},
+		step{turnsOver, Tick{}, "delete 300, remove in 300, remove out 1300, child 300 down: limit"},
 		step{0, PeerDeleted{0x1301}, "remove in 301, remove out 1301, child 301 down: deleted"},
 		step{0, Expired{0x1302, there}, "delete 302, remove in 302, remove out 1302, child 302 down: expired"},
 		step{0, Expired{0x302, here}, ""},
@@ -283,6 +284,17 @@ func TestNewestChildIsUsedAndOlderOnesDrain(t *testing.T) {
 	}
 	if !tun.Holds() {
 		t.Error("holds nothing")
+	}
+}
+
+// A peer that makes child after child gathers no more than a few.
+func TestChildrenDoNotGather(t *testing.T) {
+	tun := tell(t, peer(ike.Passive, 1))
+	for i := range uint32(100) {
+		tun.Step(began, answered(0, 0x300+i))
+	}
+	if n := len(tun.pairs[0].children); n != mostChildren {
+		t.Errorf("%d children", n)
 	}
 }
 
