@@ -120,7 +120,7 @@ func (s seat) run(t *testing.T, args ...string) (code int, out, errs string) {
 		s.ctx = t.Context()
 	}
 	var stdout, stderr bytes.Buffer
-	code = run(s.ctx, args, terminal{&stdout, &stderr, func(k string) string { return s.env[k] }, s.tty})
+	code = run(s.ctx, args, terminal{&stdout, &stderr, func(k string) string { return s.env[k] }, s.tty, time.UTC})
 	return code, stdout.String(), stderr.String()
 }
 

@@ -36,7 +36,7 @@ func (c *cli) log() *cobra.Command {
 				w.Tunnel = args[0]
 			}
 			if f.since != "" {
-				at, err := moment(f.since, time.Now())
+				at, err := moment(f.since, time.Now().In(c.zone))
 				if err != nil {
 					return err
 				}
@@ -119,7 +119,7 @@ func (c *cli) printEvent(e api.Event, named, asJSON bool) error {
 		out.SetEscapeHTML(false)
 		return out.Encode(e)
 	}
-	line := e.Time.Local().Format("2006-01-02 15:04:05.000") + "  "
+	line := e.Time.In(c.zone).Format("2006-01-02 15:04:05.000") + "  "
 	if named && e.Tunnel != "" {
 		line += c.paint(bold, printable(e.Tunnel)) + "  "
 	}

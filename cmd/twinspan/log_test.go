@@ -34,9 +34,6 @@ func happened() []api.Event {
 }
 
 func TestLog(t *testing.T) {
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	d := &canned{events: happened()}
 	code, out, errs := seat{env: map[string]string{"LANG": "en_US.UTF-8"}}.run(t, "log", "--socket", serve(t, d))
 	if code != exitDone || errs != "" || d.wanted != (api.Wanted{Last: 100}) {

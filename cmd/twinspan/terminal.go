@@ -15,11 +15,12 @@ import (
 type terminal struct {
 	out, err io.Writer
 	getenv   func(string) string
-	tty      bool // out is a terminal
+	tty      bool           // out is a terminal
+	zone     *time.Location // of the times of day
 }
 
 func here() terminal {
-	return terminal{os.Stdout, os.Stderr, os.Getenv, term.IsTerminal(int(os.Stdout.Fd()))}
+	return terminal{os.Stdout, os.Stderr, os.Getenv, term.IsTerminal(int(os.Stdout.Fd())), time.Local}
 }
 
 // colour tells whether to colour: on a terminal only, and not against NO_COLOR

@@ -92,6 +92,37 @@ func TestPeerThatRefusedHasShownItsOwnOffer(t *testing.T) {
 	}
 }
 
+// What was left open is answered whichever of its parameters it is; another pair
+// of networks answers nothing.
+func TestWhatAnswersARefusal(t *testing.T) {
+	pair := func(ours, theirs string) *ike.Fault {
+		return &ike.Fault{Cause: ike.CauseSelectors, Ours: ours, Compared: []ike.Parameter{
+			{Name: "spd.local", Ours: ours, Theirs: theirs}, {Name: "spd.peer", Ours: ours},
+		}}
+	}
+	refused := &ike.Fault{Cause: ike.CauseProposal, Ours: "a, b", Compared: []ike.Parameter{
+		{Name: "ike.encryption", Ours: "a, b"}, {Name: "ike.mode", Ours: "MAIN"}, {Name: "ike.version", Ours: "IKEV1"},
+	}}
+	version := &ike.Fault{Cause: ike.CauseVersion, Ours: "IKEv1", Compared: []ike.Parameter{{Name: "ike.version", Ours: "IKEV1", Theirs: "IKEV2"}}}
+	for _, tc := range []struct {
+		name       string
+		told, open *ike.Fault
+		want       string
+	}{
+		{"the version", version, refused, "ike.version"},
+		{"the same pair", pair("10.1.0.0/16", "10.9.0.0/16"), pair("10.1.0.0/16", ""), "spd.local"},
+		{"another pair", pair("10.2.0.0/16", "10.9.0.0/16"), pair("10.1.0.0/16", ""), ""},
+		{"something else", version, pair("10.1.0.0/16", ""), ""},
+		{"nothing told", &ike.Fault{}, refused, ""},
+	} {
+		var h history
+		h.add(began, Negotiation{Fault: tc.told})
+		if f := h.informed(tc.open); f.Key() != tc.want {
+			t.Errorf("%s: blames %q, want %q", tc.name, f.Key(), tc.want)
+		}
+	}
+}
+
 // What the authenticated peer asks for in vain is remembered also while all is
 // up, and spoils nothing; what anybody can have sent is not.
 func TestRefusalsWhileAllIsUp(t *testing.T) {

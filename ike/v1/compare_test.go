@@ -43,9 +43,9 @@ func TestMisfitsAreComparedByParameter(t *testing.T) {
 		responder    string // what it compares
 		key          string // that the responder blames
 		peerAdvice   string
-		initiator    string // the key that the initiator blames
-		atInitiator  string // in what it compares
-		theInitiator bool   // it is the initiator that sees all
+		hears        string // the key that the initiator blames
+		compares     string // in what it compares
+		theInitiator bool   // it is the initiator that sees all, and the responder that hears of it
 	}{
 		{"cipher", suite(ike.Proposal{Cipher: xfrm.TripleDESCBC, Hash: xfrm.SHA1, Group: 2}),
 			"ike.encryption AES-CBC-128/3DES-CBC !, ike.integrity SHA1/SHA1, ike.dh_group GROUP2/GROUP2, ike.lifetime_seconds 86400/86400",
@@ -60,7 +60,7 @@ func TestMisfitsAreComparedByParameter(t *testing.T) {
 			`make "203.195.147.82" its own identity`, "ike.local_fqdn", "ike.local_fqdn gz.example/ !", false},
 		{"the responder's identity", func(_, b *ike.Peer) { b.LocalID = ike.AddressID(netip.MustParseAddr("192.0.2.9")) },
 			"ike.remote_identity ADDRESS/ADDRESS, ike.remote_address 202.108.22.5/192.0.2.9 !", "ike.remote_address",
-			`make "202.108.22.5" its own identity`, "", "", true},
+			`make "202.108.22.5" its own identity`, "ike.local_address", "ike.local_address 192.0.2.9/ !", true},
 		{"cipher of ESP", esp(ike.Proposal{Cipher: xfrm.DESCBC, Hash: xfrm.SHA1}),
 			"ipsec.encryption AES-CBC-128/DES-CBC !, ipsec.integrity SHA1/SHA1, ipsec.pfs disable/disable, ipsec.lifetime_seconds 3600/3600",
 			"ipsec.encryption", "set encryption AES-CBC-128 in phase 2", "", "ipsec.encryption DES-CBC/ !", false},
@@ -86,17 +86,14 @@ func TestMisfitsAreComparedByParameter(t *testing.T) {
 			p.run(2 * time.Minute)
 			sees, hears := p.b, p.a
 			if c.theInitiator {
-				sees, hears = p.a, nil
+				sees, hears = p.a, p.b
 			}
 			f := fault(sees)
 			if f == nil || compared(f) != c.responder || f.Key() != c.key || f.PeerAdvice != c.peerAdvice {
 				t.Fatalf("compares %q, blames %q, says to the peer %q:\n%v", compared(f), f.Key(), f.PeerAdvice, f)
 			}
-			if hears == nil {
-				return
-			}
-			if f := fault(hears); f == nil || f.Key() != c.initiator || !strings.Contains(compared(f), c.atInitiator) {
-				t.Errorf("the initiator compares %q and blames %q", compared(f), f.Key())
+			if f := fault(hears); f == nil || f.Key() != c.hears || !strings.Contains(compared(f), c.compares) {
+				t.Errorf("the other side compares %q and blames %q", compared(f), f.Key())
 			}
 		})
 	}
@@ -110,6 +107,32 @@ func fault(e *end) *ike.Fault {
 		}
 	}
 	return nil
+}
+
+// A peer that closes its new session before it asks for anything has seen no more
+// of us than our identity (strongSwan does so without a word).
+func TestPeerThatTakesPhase1Back(t *testing.T) {
+	for what, late := range map[string]time.Duration{"at once": 0, "later": atOnce} {
+		t.Run(what, func(t *testing.T) {
+			p := newPair(t, first(peers()), second(peers()))
+			p.tamper = func(_ *end, data []byte) []byte {
+				if h, _ := isakmp.ParseHeader(data); h.Exchange == isakmp.QuickMode {
+					return nil
+				}
+				return data
+			}
+			p.start()
+			p.now = p.now.Add(late)
+			p.informs(p.a, 7, isakmp.Payload{Type: isakmp.Delete, Body: isakmp.Deletion{
+				Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{p.b.s.cookieSPI()},
+			}.Append(nil)})
+			p.b.wantFault(ike.SessionDown, ike.CauseDeleted)
+			refused := p.b.has(ike.Refused)
+			if told := refused != nil && refused.Fault.Key() == "ike.local_address"; told != (late == 0) {
+				t.Errorf("it says %+v", refused)
+			}
+		})
+	}
 }
 
 // Of many proposals the two that differ least are compared, and what nobody here
