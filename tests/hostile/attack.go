@@ -99,7 +99,7 @@ func isForged(at netip.AddrPort) bool {
 
 // window is how many datagrams go before the victim must have taken them: more
 // would only overflow its queue.
-const window = 96
+const window = 200
 
 // send sends a datagram as the configured peer.
 func (a *attack) send(data []byte) { a.from(a.peer(portIKE), portIKE, data) }

@@ -151,6 +151,7 @@ func hugeInside(a *attack) {
 			}
 			q.sa = sa.Append(nil)
 			a.send(f.propose(q))
+			a.must(a.fence())
 		}
 	}
 }
