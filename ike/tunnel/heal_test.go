@@ -31,7 +31,7 @@ func TestNothingComesBack(t *testing.T) {
 		step{time.Minute, Tick{}, ""},
 		step{4 * time.Minute, Tick{}, ""},
 		step{time.Minute, Tick{}, "negotiate 0"},
-		step{0, living(up(0, 0x303)), "delete 300, remove in 300, remove out 1300, child 300 down: limit"},
+		step{0, living(up(0, 0x303)), ""},
 		step{0, Used{SPI: 0x303}, "up"},
 		step{time.Minute, Tick{}, ""},
 	)

@@ -11,8 +11,9 @@ import (
 
 const (
 	// maxOlder is how many replaced children of a pair may drain beside the
-	// newest one.
-	maxOlder = 2
+	// newest one: two rounds in which both ends replaced it. The peer may still
+	// send on those of the round before.
+	maxOlder = 4
 	// trafficLasts is how long a packet's wish counts. Linux asks again every
 	// 30 s as long as packets come (xfrm_acq_expires).
 	trafficLasts = 35 * time.Second

@@ -273,12 +273,14 @@ func TestNewestChildIsUsedAndOlderOnesDrain(t *testing.T) {
 		step{0, answered(0, 0x300), "up"},
 		step{0, up(0, 0x301), ""},
 		step{0, answered(0, 0x302), ""},
-		step{0, answered(0, 0x303), "delete 300, remove in 300, remove out 1300, child 300 down: limit"},
+		step{0, up(0, 0x303), ""},
+		step{0, answered(0, 0x304), ""},
+		step{0, answered(0, 0x305), "delete 300, remove in 300, remove out 1300, child 300 down: limit"},
 		step{0, PeerDeleted{0x1301}, "remove in 301, remove out 1301, child 301 down: deleted"},
 		step{0, Expired{0x1302, there}, "delete 302, remove in 302, remove out 1302, child 302 down: expired"},
 		step{0, Expired{0x302, here}, ""},
 	)
-	if c := tun.Status().Pairs[0].Child; c.SPIIn != 0x303 {
+	if c := tun.Status().Pairs[0].Child; c.SPIIn != 0x305 {
 		t.Errorf("uses %x", c.SPIIn)
 	}
 	if !tun.Holds() {
