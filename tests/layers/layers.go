@@ -49,16 +49,17 @@ var House = map[string]Row{
 	"cmd/twinspand": {Imports: []string{"daemon", "daemon/api", "daemon/config"}},
 	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/plan"}},
 
-	"tests/layers":    {},
-	"tests/vm":        {},
-	"tests/netns":     {},
-	"tests/swan":      {Imports: []string{"tests/netns"}},
-	"tests/libreswan": {Imports: []string{"tests/netns"}},
-	"tests/twin":      {Imports: []string{"daemon/api", "tests/netns"}},
-	"tests/interop":   {Tests: []string{"tests/netns", "tests/swan", "tests/libreswan", "tests/twin", "daemon/api"}},
-	"tests/hostile":   {Imports: []string{"ike", "ike/crypt", "ike/isakmp", "xfrm", "tests/netns", "tests/twin"}},
-	"tests/bench":     {},
-	"tests/demo":      {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
+	"tests/layers":     {},
+	"tests/vm":         {},
+	"tests/netns":      {},
+	"tests/swan":       {Imports: []string{"tests/netns"}},
+	"tests/libreswan":  {Imports: []string{"tests/netns"}},
+	"tests/twin":       {Imports: []string{"daemon/api", "tests/netns"}},
+	"tests/interop":    {Tests: []string{"tests/netns", "tests/swan", "tests/libreswan", "tests/twin", "daemon/api"}},
+	"tests/hostile":    {Imports: []string{"ike", "ike/crypt", "ike/isakmp", "xfrm", "tests/netns", "tests/twin"}},
+	"tests/bench":      {},
+	"tests/bench/load": {Imports: []string{"xfrm", "ike", "ike/engine", "daemon/netio", "tests/netns", "tests/swan", "tests/twin"}},
+	"tests/demo":       {Imports: []string{"daemon/api", "tests/netns", "tests/swan", "tests/twin"}},
 }
 
 // Nameless are the package names that say nothing of what is inside.
