@@ -45,8 +45,8 @@ const (
 // concurrent use: one loop owns it.
 type Engine struct {
 	env          ike.Env
-	newInitiator func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier
-	newResponder func(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) carrier
+	newInitiator func(env *ike.Env, p *ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier
+	newResponder func(env *ike.Env, candidates []*ike.Peer, local, remote netip.AddrPort) carrier
 
 	tunnels map[string]*member
 	names   []string // of tunnels, sorted
@@ -63,11 +63,11 @@ type Engine struct {
 	spoken    map[uint32]*session  // SPIs that were handed out and are not installed yet
 	handovers []handover           // the first to end its wait is the first
 
-	half       halfOpen
-	starts     starts
-	deadlines  deadlines
-	count      Counters
-	strangers  time.Time // when the last packet of a stranger was reported
+	half      halfOpen
+	starts    starts
+	deadlines deadlines
+	count     Counters
+	strangers time.Time // when the last packet of a stranger was reported
 
 	now     time.Time    // of the Step that runs
 	out     []ike.Action // of the Step that runs
@@ -85,10 +85,10 @@ type carrier interface {
 // New makes an engine without tunnels: Configure gives it some.
 func New(o Options) *Engine {
 	e := &Engine{
-		newInitiator: func(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier {
+		newInitiator: func(env *ike.Env, p *ike.Peer, local, remote netip.AddrPort, contact func() bool) carrier {
 			return v1.NewInitiator(env, p, local, remote, contact)
 		},
-		newResponder: func(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) carrier {
+		newResponder: func(env *ike.Env, candidates []*ike.Peer, local, remote netip.AddrPort) carrier {
 			return v1.NewResponder(env, candidates, local, remote)
 		},
 		tunnels:  map[string]*member{},

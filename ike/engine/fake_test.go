@@ -33,7 +33,7 @@ type fake struct {
 	env        *ike.Env
 	peer       string
 	keys       []xfrm.Secret // the first is the one that we begin with
-	candidates []ike.Peer
+	candidates []*ike.Peer
 	cookies    ike.Cookies
 	contact    func() bool
 	progressed bool
@@ -86,13 +86,13 @@ type bench struct {
 func newBench(t *testing.T, o Options) *bench {
 	o.Rand = dice{rand.NewChaCha8([32]byte{1})}
 	b := &bench{Engine: New(o), t: t, now: begun}
-	b.newInitiator = func(env *ike.Env, p ike.Peer, _, _ netip.AddrPort, contact func() bool) carrier {
+	b.newInitiator = func(env *ike.Env, p *ike.Peer, _, _ netip.AddrPort, contact func() bool) carrier {
 		f := &fake{t: t, env: env, peer: p.Name, keys: p.Keys, contact: contact}
 		binary.BigEndian.PutUint64(f.cookies.Initiator[:], 0xa000+uint64(len(b.fakes)))
 		b.fakes = append(b.fakes, f)
 		return f
 	}
-	b.newResponder = func(env *ike.Env, candidates []ike.Peer, _, _ netip.AddrPort) carrier {
+	b.newResponder = func(env *ike.Env, candidates []*ike.Peer, _, _ netip.AddrPort) carrier {
 		f := &fake{t: t, env: env, candidates: candidates}
 		binary.BigEndian.PutUint64(f.cookies.Responder[:], 0xb000+uint64(len(b.fakes)))
 		if b.refuses {

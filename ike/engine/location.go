@@ -60,7 +60,7 @@ func (e *Engine) resolved(in ike.Resolved) {
 	e.demand(m)
 }
 
-func unresolved(p ike.Peer, err error) *ike.Fault {
+func unresolved(p *ike.Peer, err error) *ike.Fault {
 	f := &ike.Fault{
 		Cause: ike.CauseResolve, Text: fmt.Sprintf("%s has no address of the version of ours", p.Host),
 		Advice: "correct public_ip of the customer gateway, or the name's entry in the DNS",
@@ -95,7 +95,7 @@ func (e *Engine) locate(m *member, remote netip.Addr) {
 
 // candidates are the peers that may be answered at a pair of addresses: those
 // that are configured with both, then those that may come from anywhere.
-func (e *Engine) candidates(at addrs) (all []ike.Peer, known bool) {
+func (e *Engine) candidates(at addrs) (all []*ike.Peer, known bool) {
 	for _, where := range []addrs{at, {local: at.local}} {
 		if n := e.byAddrs[where]; n != nil {
 			all, known = append(all, n.candidates...), true

@@ -32,7 +32,7 @@ func (m *member) wants() bool { return len(m.waiting) > 0 || m.renewal }
 type neighbours struct {
 	at         addrs
 	members    []*member
-	candidates []ike.Peer // those that may be answered; made anew when they change, since sessions keep it
+	candidates []*ike.Peer // those that may be answered; made anew when they change, since sessions keep it
 }
 
 // held tells that we hold something of the peer that is where m's is: a child or

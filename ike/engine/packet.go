@@ -155,7 +155,7 @@ func (e *Engine) firstMessage(p ike.Packet, h isakmp.Header) {
 }
 
 // answer makes a session for a first message.
-func (e *Engine) answer(candidates []ike.Peer, first firstMessage, p ike.Packet) {
+func (e *Engine) answer(candidates []*ike.Peer, first firstMessage, p ike.Packet) {
 	s := &session{
 		carrier: e.newResponder(&e.env, candidates, p.Local, p.Remote),
 		addrs:   addrsOf(p.Local, p.Remote),

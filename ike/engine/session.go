@@ -38,8 +38,9 @@ func (s *session) established() bool { return s.status != nil && !s.dead }
 func (e *Engine) begin(m *member) *session {
 	p := m.Peer()
 	if n := len(p.Keys); n > 1 {
-		k := m.failed % n
-		p.Keys = slices.Concat(p.Keys[k:], p.Keys[:k])
+		k, turned := m.failed%n, *p
+		turned.Keys = slices.Concat(p.Keys[k:], p.Keys[:k])
+		p = &turned
 	}
 	local, remote := netip.AddrPortFrom(p.Local, xfrm.PortIKE), netip.AddrPortFrom(m.at.remote, xfrm.PortIKE)
 	s := &session{

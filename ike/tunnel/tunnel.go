@@ -79,7 +79,7 @@ func New(p ike.Peer, rand io.Reader, now time.Time) *Tunnel {
 }
 
 // Peer is the configuration of the tunnel. Do not change what it points to.
-func (t *Tunnel) Peer() ike.Peer { return t.peer }
+func (t *Tunnel) Peer() *ike.Peer { return &t.peer }
 
 // Stopped tells that the tunnel is wanted down, so that the peer may not begin
 // it either.

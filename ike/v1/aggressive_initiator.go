@@ -22,7 +22,9 @@ func ofOneGroup(list []ike.Proposal) []ike.Proposal {
 
 // beginAggressive makes our key pair and sends message 1.
 func (s *Session) beginAggressive() {
-	s.peer.Proposals = ofOneGroup(s.peer.Proposals)
+	of := *s.peer
+	of.Proposals = ofOneGroup(of.Proposals)
+	s.peer = &of
 	s.phase1.offer = offerIKE(s.peer).Append(nil)
 	s.phase1.choice.proposal.Group = s.peer.Proposals[0].Group
 	s.phase1.ni = s.random(make([]byte, nonceSize))
@@ -46,7 +48,7 @@ var vendorTwinspan = []byte{0x9c, 0x71, 0xc1, 0xe8, 0xd2, 0x57, 0x61, 0xb5, 0x29
 // Message 2 has three hashes that message 1 has not, HASH_R and two of NAT-D, and
 // its identity may be the longer one. A responder of our own kind sends no more
 // than it got while our address may be forged: so it can answer at once.
-func ballast(p ike.Peer) []byte {
+func ballast(p *ike.Peer) []byte {
 	hash := 0
 	for _, prop := range p.Proposals {
 		hash = max(hash, prop.Hash.Size())
@@ -114,7 +116,7 @@ func (s *Session) weigh(m message, chain []isakmp.Payload, trial *keyExchange, r
 		s.turnAway("AM2", fault)
 		return
 	}
-	s.ext, _ = understand([]ike.Peer{s.peer}, chain)
+	s.ext, _ = understand([]*ike.Peer{s.peer}, chain)
 	s.detectNAT(chain)
 	s.proveInitiator(id)
 }

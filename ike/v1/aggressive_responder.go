@@ -56,7 +56,7 @@ func (s *Session) takeWholeOffer(m message) (func(), *refusal) {
 
 // callThemselves are the candidates that the identity fits, of a peer at an
 // address, or why there are none.
-func callThemselves(candidates []ike.Peer, from netip.Addr, id []byte) (named []ike.Peer, why *ike.Fault) {
+func callThemselves(candidates []*ike.Peer, from netip.Addr, id []byte) (named []*ike.Peer, why *ike.Fault) {
 	for _, p := range candidates {
 		fault := checkIdentity(at(p, from), id)
 		if fault == nil {

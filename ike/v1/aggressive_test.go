@@ -124,7 +124,7 @@ func TestAggressiveModeByIdentity(t *testing.T) {
 	main := b
 	main.Name, main.Mode = "main", ike.Main
 	p := newPair(t, a, b)
-	p.b.s = NewResponder(testEnv(2), []ike.Peer{main, other, b}, p.b.s.local, p.b.s.remote)
+	p.b.s = NewResponder(testEnv(2), []*ike.Peer{&main, &other, &b}, p.b.s.local, p.b.s.remote)
 	p.start()
 	p.wantTunnel()
 	if got := p.b.s.Peer(); got != "b" || p.a.has(ike.SessionUp).Session.PeerID != b.LocalID.Text {
@@ -644,7 +644,7 @@ func TestMessage1ThatIsNotWhole(t *testing.T) {
 		"a short nonce":                 func(chain []isakmp.Payload) { chain[2].Body = chain[2].Body[:7] },
 		"no identity":                   func(chain []isakmp.Payload) { chain[3].Type = isakmp.Vendor },
 		"an identity of no kind":        func(chain []isakmp.Payload) { chain[3].Body = []byte{1} },
-		"another group before ours":     func(chain []isakmp.Payload) { chain[0].Body = offerIKE(two).Append(nil) },
+		"another group before ours":     func(chain []isakmp.Payload) { chain[0].Body = offerIKE(&two).Append(nil) },
 		"a public value of 1":           func(chain []isakmp.Payload) { chain[1].Body = append(make([]byte, 127), 1) },
 		"more of an offer than is read": func(chain []isakmp.Payload) { chain[0].Body = make([]byte, maxOffer+1) },
 	} {
@@ -669,12 +669,12 @@ func TestMessage1ThatIsNotWhole(t *testing.T) {
 func TestSeveralGroupsBesideOnePublicValue(t *testing.T) {
 	a, b := aggressivePeers()
 	a.Proposals = []ike.Proposal{fastIKE, withGroup(fastIKE, 24), withGroup(fastIKE, 14)}
-	sa := withFirstGroup(offerIKE(a))
+	sa := withFirstGroup(offerIKE(&a))
 	if list := sa.Proposals[0].Transforms; len(list) != 1 || attributes(list[0])[isakmp.AttrGroup] != 2 {
 		t.Errorf("%v", list)
 	}
 	b.Proposals = []ike.Proposal{withGroup(fastIKE, 14)}
-	if c, _, fault := chooseForAny([]ike.Peer{b}, sa); fault == nil {
+	if c, _, fault := chooseForAny([]*ike.Peer{&b}, sa); fault == nil {
 		t.Errorf("chooses %v", c.proposal)
 	}
 	if list := withFirstGroup(isakmp.SecurityAssociation{}).Proposals; len(list) != 0 {

@@ -30,14 +30,14 @@ func TestAttributesThatWeDoNotHave(t *testing.T) {
 		})
 	}
 	a, b := peers()
-	offer := offerIKE(a)
+	offer := offerIKE(&a)
 	list := &offer.Proposals[0].Transforms[0].Attributes
 	*list = append(*list, isakmp.Attribute{Type: 13, Value: 1}) // PRF
-	if _, _, fault := chooseForAny([]ike.Peer{b}, offer); fault == nil {
+	if _, _, fault := chooseForAny([]*ike.Peer{&b}, offer); fault == nil {
 		t.Error("phase 1 with another PRF is accepted")
 	}
 	(*list)[len(*list)-1] = isakmp.Attribute{Type: 20000, Value: 1}
-	if _, _, fault := chooseForAny([]ike.Peer{b}, offer); fault != nil {
+	if _, _, fault := chooseForAny([]*ike.Peer{&b}, offer); fault != nil {
 		t.Errorf("a vendor's private attribute is refused: %v", fault)
 	}
 }

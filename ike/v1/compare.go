@@ -39,7 +39,7 @@ type wish struct {
 	life      ike.Lifetime
 }
 
-func phase1(p ike.Peer) wish {
+func phase1(p *ike.Peer) wish {
 	return wish{p.Name, "ike", "IKE", p.Proposals, ike.Lifetime{Time: p.Lifetime.Time}}
 }
 

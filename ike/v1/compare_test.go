@@ -143,11 +143,11 @@ func TestNearestProposal(t *testing.T) {
 	b.Proposals = append([]ike.Proposal{{Cipher: xfrm.AESCBC, KeyBits: 256, Hash: xfrm.SHA256, Group: 14}}, b.Proposals...)
 	a := b
 	a.Proposals = []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.MD5, Group: 1}, {Cipher: xfrm.AESCBC, KeyBits: 256, Hash: xfrm.SHA256, Group: 15}}
-	_, _, f := chooseForAny([]ike.Peer{b}, offerIKE(a))
+	_, _, f := chooseForAny([]*ike.Peer{&b}, offerIKE(&a))
 	if f.Key() != "ike.dh_group" || f.Advice != `write dh_group = "GROUP15" in [vpn_tunnel."上海 1".ike]` {
 		t.Errorf("blames %q: %v", f.Key(), f)
 	}
-	offer := offerIKE(a)
+	offer := offerIKE(&a)
 	for i := range offer.Proposals[0].Transforms {
 		list := offer.Proposals[0].Transforms[i].Attributes
 		for k := range list {
@@ -159,7 +159,7 @@ func TestNearestProposal(t *testing.T) {
 			}
 		}
 	}
-	_, _, f = chooseForAny([]ike.Peer{b}, offer)
+	_, _, f = chooseForAny([]*ike.Peer{&b}, offer)
 	if f.Key() != "ike.authentication" || f.Advice != "" || !strings.Contains(f.Error(), "at the peer: set authentication method pre-shared key in phase 1") {
 		t.Errorf("blames %q: %v", f.Key(), f)
 	}
@@ -169,10 +169,10 @@ func TestNearestProposal(t *testing.T) {
 // echoes it.
 func TestLifetimeOfAnotherType(t *testing.T) {
 	a, b := peers()
-	offer := offerIKE(a)
+	offer := offerIKE(&a)
 	list := offer.Proposals[0].Transforms[0].Attributes
 	list[slices.IndexFunc(list, func(x isakmp.Attribute) bool { return x.Type == isakmp.AttrLifeType })].Value = 3
-	_, _, f := chooseForAny([]ike.Peer{b}, offer)
+	_, _, f := chooseForAny([]*ike.Peer{&b}, offer)
 	if f == nil || f.Cause != ike.CauseLifetime || f.Key() != "ike.lifetime_seconds" {
 		t.Fatalf("%v", f)
 	}

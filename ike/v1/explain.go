@@ -14,7 +14,7 @@ import (
 
 // noSuchPair explains a pair of networks that is not ours, and names the
 // nearest that is.
-func noSuchPair(p ike.Peer, asked xfrm.Selector) *ike.Fault {
+func noSuchPair(p *ike.Peer, asked xfrm.Selector) *ike.Fault {
 	near, score := xfrm.Selector{}, -1
 	for _, c := range p.Children {
 		if n := likeness(c.Sel, asked); n > score {
@@ -65,7 +65,7 @@ func notOffered(w wish, theirs []candidate) *ike.Fault {
 
 // noIKE explains an offer of phase 1 that has nothing for any of the peers that
 // it may be.
-func noIKE(peers []ike.Peer, theirs []candidate) *ike.Fault {
+func noIKE(peers []*ike.Peer, theirs []candidate) *ike.Fault {
 	wishes := make([]wish, len(peers))
 	for i, p := range peers {
 		wishes[i] = phase1(p)

@@ -77,8 +77,15 @@ func (s *Session) takeFragment(m message) {
 	if s.state == established {
 		limit = maxFragmented
 	}
-	s.parts.forgetIfDue(s.now)
-	if h, whole := s.parts.add(f, m.remote, limit, s.now); whole != nil {
+	s.forgetParts()
+	if s.parts == nil {
+		s.parts = new(parts)
+	}
+	h, whole := s.parts.add(f, m.remote, limit, s.now)
+	if s.parts.forget.IsZero() {
+		s.parts = nil
+	}
+	if whole != nil {
 		s.take(message{h, whole, m.local, m.remote})
 	}
 }
@@ -95,9 +102,17 @@ type parts struct {
 	forget time.Time // zero: there are none
 }
 
-func (p *parts) forgetIfDue(now time.Time) {
-	if !p.forget.IsZero() && !now.Before(p.forget) {
-		*p = parts{}
+// wake is when what is missing is not waited for any more.
+func (p *parts) wake() time.Time {
+	if p == nil {
+		return zeroTime
+	}
+	return p.forget
+}
+
+func (s *Session) forgetParts() {
+	if s.due(s.parts.wake()) {
+		s.parts = nil
 	}
 }
 

@@ -97,7 +97,7 @@ func TestNoFragmentsUnlessBothAnnounceThem(t *testing.T) {
 			}
 			fragment := isakmp.Fragment{ID: 1, Number: 1, Data: make([]byte, 100)}
 			p.says(p.other(to), pieces(p.other(to).s, fragment)[0])
-			if to.s.parts.size != 0 {
+			if keptOf(to.s) != 0 {
 				t.Error("a fragment is kept")
 			}
 		})
@@ -125,12 +125,12 @@ func TestWaysToAnnounceFragments(t *testing.T) {
 		"other flags":   append(bytes.Clone(vendorFragments[:16]), 0xc0, 0, 0, 0),
 		"longer":        append(bytes.Clone(vendorFragments), 1, 2, 3),
 	} {
-		x, answer := understand([]ike.Peer{b}, []isakmp.Payload{vendor(theirs), vendor(theirs)})
+		x, answer := understand([]*ike.Peer{&b}, []isakmp.Payload{vendor(theirs), vendor(theirs)})
 		if !x.frag || len(answer) != 1 || len(answer[0].Body) > len(theirs) || !bytes.HasPrefix(vendorFragments, answer[0].Body) {
 			t.Errorf("%s: %+v, answered by %v", what, x, answer)
 		}
 	}
-	if x, answer := understand([]ike.Peer{b}, []isakmp.Payload{vendor(vendorFragments[:15])}); x.frag || len(answer) != 0 {
+	if x, answer := understand([]*ike.Peer{&b}, []isakmp.Payload{vendor(vendorFragments[:15])}); x.frag || len(answer) != 0 {
 		t.Errorf("15 bytes: %+v", x)
 	}
 }
@@ -157,10 +157,10 @@ func TestLostFragments(t *testing.T) {
 				t.Errorf("%d fragments, or the second time others", len(seen))
 			}
 			for _, e := range []*end{p.a, p.b} {
-				p.now = e.s.parts.forget
+				p.now = e.s.parts.wake()
 				p.step(e, ike.Tick{})
-				if e.s.parts.size != 0 {
-					t.Errorf("%d bytes are kept for ever", e.s.parts.size)
+				if keptOf(e.s) != 0 {
+					t.Errorf("%d bytes are kept for ever", keptOf(e.s))
 				}
 			}
 		})
@@ -282,6 +282,14 @@ func TestLyingFragments(t *testing.T) {
 	}
 }
 
+// keptOf is how many bytes of fragments a session keeps.
+func keptOf(s *Session) int {
+	if s.parts == nil {
+		return 0
+	}
+	return s.parts.size
+}
+
 // FuzzFragments: whatever comes, and from wherever, what is kept is bounded, and
 // what is complete has the length that its header says.
 func FuzzFragments(f *testing.F) {
@@ -300,7 +308,9 @@ func FuzzFragments(f *testing.F) {
 			if err != nil || len(fragment.Data) == 0 || fragment.Number > maxFragments {
 				continue
 			}
-			p.forgetIfDue(now)
+			if !p.forget.IsZero() && !now.Before(p.forget) {
+				p = parts{}
+			}
 			if h, whole := p.add(fragment, from, 256, now); whole != nil && int(h.Length) != len(whole) {
 				t.Fatalf("%x is complete", whole)
 			}
@@ -338,7 +348,7 @@ func TestHalfOpenKeepsFewFragments(t *testing.T) {
 	p.start()
 	before := len(p.b.sent)
 	p.says(p.a, pieces(p.a.s, isakmp.Fragment{ID: 1, Number: 1, Data: []byte("who knows no cookie")})[0])
-	if p.b.s.parts.size != 0 {
+	if keptOf(p.b.s) != 0 {
 		t.Error("a fragment is kept for whoever does not know the cookie")
 	}
 	p.a.s.cookies = p.b.s.cookies
@@ -348,13 +358,13 @@ func TestHalfOpenKeepsFewFragments(t *testing.T) {
 		return weak.Make(&data[0])
 	}()
 	runtime.GC()
-	if kept.Value() != nil || p.b.s.parts.size != 1000 {
-		t.Errorf("the datagram is kept: %v; %d bytes", kept.Value() != nil, p.b.s.parts.size)
+	if kept.Value() != nil || keptOf(p.b.s) != 1000 {
+		t.Errorf("the datagram is kept: %v; %d bytes", kept.Value() != nil, keptOf(p.b.s))
 	}
 	for n := range 100 {
 		for _, id := range []uint16{1, 2} {
 			p.says(p.a, pieces(p.a.s, isakmp.Fragment{ID: id, Number: uint8(n), Data: make([]byte, 1000)})[0])
-			if s := p.b.s.parts; s.size > maxFragmentedEarly || len(s.list) > maxFragments {
+			if s := p.b.s.parts; s != nil && (s.size > maxFragmentedEarly || len(s.list) > maxFragments) {
 				t.Fatalf("%d bytes in %d fragments", s.size, len(s.list))
 			}
 		}
@@ -368,11 +378,11 @@ func TestHalfOpenKeepsFewFragments(t *testing.T) {
 func TestFragmentsAreForgotten(t *testing.T) {
 	p := establishedPair(t)
 	p.says(p.a, pieces(p.a.s, isakmp.Fragment{ID: 1, Number: 1, Data: make([]byte, 1000)})[0])
-	if wake, ok := p.b.s.Wake(); !ok || wake.After(p.now.Add(fragmentsWait)) || p.b.s.parts.size != 1000 {
-		t.Fatalf("wakes at %v, %d bytes", wake, p.b.s.parts.size)
+	if wake, ok := p.b.s.Wake(); !ok || wake.After(p.now.Add(fragmentsWait)) || keptOf(p.b.s) != 1000 {
+		t.Fatalf("wakes at %v, %d bytes", wake, keptOf(p.b.s))
 	}
 	p.run(fragmentsWait)
-	if p.b.s.parts.size != 0 {
+	if keptOf(p.b.s) != 0 {
 		t.Error("they are kept")
 	}
 }
@@ -399,14 +409,14 @@ func TestLargeMessageInSmallFragments(t *testing.T) {
 // so does its duplicate.
 func TestMessageTwoIsNeverFragmented(t *testing.T) {
 	a, b := peers()
-	sa := offerIKE(a)
+	sa := offerIKE(&a)
 	list := &sa.Proposals[0].Transforms[0].Attributes
 	for range 400 {
 		*list = append(*list, isakmp.Attribute{Type: privateUse, Value: 1})
 	}
-	s := NewResponder(testEnv(2), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	s := NewResponder(testEnv(2), []*ike.Peer{&b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 	mm1 := clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode},
-		append([]isakmp.Payload{{Type: isakmp.SA, Body: sa.Append(nil)}}, announce(a)...))
+		append([]isakmp.Payload{{Type: isakmp.SA, Body: sa.Append(nil)}}, announce(&a)...))
 	for _, at := range []time.Duration{0, time.Second} {
 		out := 0
 		for _, action := range s.Step(begin.Add(at), ike.Packet{Local: s.local, Remote: s.remote, Data: mm1}) {

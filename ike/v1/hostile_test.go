@@ -94,7 +94,7 @@ func TestForgedBeforeEachGenuine(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	a, b := peers()
 	good := clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode}, []isakmp.Payload{
-		{Type: isakmp.SA, Body: offerIKE(a).Append(nil)},
+		{Type: isakmp.SA, Body: offerIKE(&a).Append(nil)},
 	})
 	change := func(at int, b ...byte) []byte {
 		data := bytes.Clone(good)
@@ -238,7 +238,7 @@ func TestMustNotAccept(t *testing.T) {
 			if err != nil {
 				return // not even an SA
 			}
-			s := NewResponder(testEnv(1), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+			s := NewResponder(testEnv(1), []*ike.Peer{&b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 			q := &quick{child: b.Children[0]}
 			if no := s.chooseESP(q, proposed{sa: read}); no == nil {
 				t.Errorf("accepted as %v", q.choice.proposal)
@@ -268,10 +268,10 @@ func TestUsedIDs(t *testing.T) {
 // the next one must not keep them all.
 func TestHalfOpenKeepsNoDatagram(t *testing.T) {
 	a, b := peers()
-	s := NewResponder(testEnv(2), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	s := NewResponder(testEnv(2), []*ike.Peer{&b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 	datagram := func() weak.Pointer[byte] {
 		data := clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode}, []isakmp.Payload{
-			{Type: isakmp.SA, Body: offerIKE(a).Append(nil)}, {Type: isakmp.Vendor, Body: make([]byte, 60000)},
+			{Type: isakmp.SA, Body: offerIKE(&a).Append(nil)}, {Type: isakmp.Vendor, Body: make([]byte, 60000)},
 		})
 		s.Step(begin, ike.Packet{Local: s.local, Remote: s.remote, Data: data})
 		return weak.Make(&data[0])

@@ -61,16 +61,18 @@ func describeID(body []byte) string {
 }
 
 // at is a peer that is at an address: without an identity of its own it has that.
-func at(p ike.Peer, addr netip.Addr) ike.Peer {
-	if p.RemoteID == (ike.ID{}) {
-		p.RemoteID = ike.AddressID(addr.Unmap())
+func at(p *ike.Peer, addr netip.Addr) *ike.Peer {
+	if p.RemoteID != (ike.ID{}) {
+		return p
 	}
-	return p
+	there := *p
+	there.RemoteID = ike.AddressID(addr.Unmap())
+	return &there
 }
 
 // checkIdentity holds the peer's identity against the one it must have. Names
 // are compared without regard to case (RFC 1035 §2.3.3).
-func checkIdentity(p ike.Peer, body []byte) *ike.Fault {
+func checkIdentity(p *ike.Peer, body []byte) *ike.Fault {
 	id, err := readIdentity(body)
 	if err == nil && id.Kind == p.RemoteID.Kind && strings.EqualFold(id.Text, p.RemoteID.Text) {
 		return nil

@@ -34,7 +34,7 @@ func (s *Session) takeChoice(m message) (func(), *refusal) {
 	return func() {
 		s.cookies.Responder = m.Responder
 		s.phase1.choice = choice.agreed()
-		s.ext, _ = understand([]ike.Peer{s.peer}, chain)
+		s.ext, _ = understand([]*ike.Peer{s.peer}, chain)
 		s.phase1.ni = s.random(make([]byte, nonceSize))
 		s.computePublic(func() {
 			s.state = wantResponderKey

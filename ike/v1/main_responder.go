@@ -32,7 +32,7 @@ func (s *Session) takeOffer(m message) (func(), *refusal) {
 }
 
 // answers makes a session of a first message that is good.
-func (s *Session) answers(m message, mode ike.Mode, candidates []ike.Peer) {
+func (s *Session) answers(m message, mode ike.Mode, candidates []*ike.Peer) {
 	s.mode, s.candidates = mode, candidates
 	s.cookies = ike.Cookies{Initiator: m.Initiator, Responder: s.newCookie()}
 	s.deadline = s.now.Add(halfOpen)
@@ -43,7 +43,7 @@ type offer struct {
 	chain      []isakmp.Payload
 	body       []byte // of the SA payload
 	sa         isakmp.SecurityAssociation
-	candidates []ike.Peer
+	candidates []*ike.Peer
 }
 
 // readOffer reads a first message for the candidates that use its exchange.
@@ -150,7 +150,7 @@ func (s *Session) cannotOpen(m message, o opened) *refusal {
 
 // tryKeys opens message 5 with a candidate's keys, and tells whether it was an
 // older one than the first that did.
-func (s *Session) tryKeys(p ike.Peer, m message) (sec secrets, o opened, older, ok bool) {
+func (s *Session) tryKeys(p *ike.Peer, m message) (sec secrets, o opened, older, ok bool) {
 	for i, psk := range p.Keys {
 		var tried opened
 		if sec, tried, ok = s.tryKey(psk, m); ok {
@@ -176,7 +176,7 @@ func (s *Session) tryKey(psk xfrm.Secret, m message) (secrets, opened, bool) {
 	return sec, o, true
 }
 
-func (s *Session) acceptInitiator(p ike.Peer, sec secrets, o opened, m message) {
+func (s *Session) acceptInitiator(p *ike.Peer, sec secrets, o opened, m message) {
 	s.peer, s.candidates = p, nil
 	s.secrets, s.iv = sec, o.next
 	s.meet(m)

@@ -92,7 +92,7 @@ func TestCandidatesByKey(t *testing.T) {
 	other.Name, other.Keys = "other", []xfrm.Secret{xfrm.NewSecret([]byte("something else"))}
 	third.Name, third.Proposals = "third", []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.MD5, Group: 1}}
 	p := newPair(t, a, b)
-	p.b.s = NewResponder(testEnv(2), []ike.Peer{third, other, b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	p.b.s = NewResponder(testEnv(2), []*ike.Peer{&third, &other, &b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 	p.start()
 	p.wantTunnel()
 	if got := p.b.s.Peer(); got != "b" {
@@ -108,7 +108,7 @@ func TestCandidatesByIdentity(t *testing.T) {
 	other := b
 	other.Name, other.RemoteID = "other", ike.ID{Kind: ike.IDFQDN, Text: "sh.example"}
 	b.RemoteID = a.LocalID
-	for _, candidates := range [][]ike.Peer{{other, b}, {b, other}} {
+	for _, candidates := range [][]*ike.Peer{{&other, &b}, {&b, &other}} {
 		p := newPair(t, a, b)
 		p.b.s = NewResponder(testEnv(2), candidates, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 		p.start()
@@ -118,7 +118,7 @@ func TestCandidatesByIdentity(t *testing.T) {
 		}
 	}
 	p := newPair(t, a, b)
-	p.b.s = NewResponder(testEnv(2), []ike.Peer{other, other}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
+	p.b.s = NewResponder(testEnv(2), []*ike.Peer{&other, &other}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 500))
 	p.start()
 	if f := p.b.wantFault(ike.SessionDown, ike.CauseIdentity); f.Theirs != "gz.example" {
 		t.Error(f.Error())

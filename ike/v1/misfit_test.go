@@ -174,7 +174,7 @@ func TestUselessAnswersExplainTheTimeout(t *testing.T) {
 		{"what was not offered", wantChoice, func(chain []isakmp.Payload) {
 			a, _ := peers()
 			a.Proposals = []ike.Proposal{{Cipher: xfrm.DESCBC, Hash: xfrm.MD5, Group: 1}}
-			chain[0].Body = offerIKE(a).Append(nil)
+			chain[0].Body = offerIKE(&a).Append(nil)
 		}, ike.CauseProposal, "chose what we did not offer"},
 		{"no SA at all", wantChoice, func(chain []isakmp.Payload) { chain[0].Type = isakmp.Vendor }, ike.CauseMalformed, "SA"},
 		{"a short nonce", wantResponderKey, func(chain []isakmp.Payload) { chain[1].Body = chain[1].Body[:7] }, ike.CauseMalformed, "nonce"},
@@ -227,13 +227,13 @@ func TestIdentitiesThatCannotBeConfigured(t *testing.T) {
 		"an address of 3 bytes":  isakmp.Identification{Type: isakmp.IPv4Addr, Data: []byte{1, 2, 3}}.Append(nil),
 		"less than its own type": {1},
 	} {
-		f := checkIdentity(b, body)
+		f := checkIdentity(&b, body)
 		if f == nil || strings.Contains(f.Advice, "remote_fqdn") || strings.Contains(f.Advice, "remote_address") || f.Theirs == "" {
 			t.Errorf("%s: %v", what, f)
 		}
 	}
 	name := isakmp.Identification{Type: isakmp.FQDN, Data: []byte("a\nb\x00\"c")}.Append(nil)
-	if f := checkIdentity(b, name); strings.ContainsAny(f.Theirs, "\n\x00") {
+	if f := checkIdentity(&b, name); strings.ContainsAny(f.Theirs, "\n\x00") {
 		t.Errorf("a foreign name goes out as it came: %q", f.Theirs)
 	}
 }

@@ -68,7 +68,7 @@ func (s *Session) natPayloads() []isakmp.Payload {
 // do not know yet which of several tunnels it is: one that asks for it may have
 // no other way through, and the others lose nothing.
 func (s *Session) forced() bool {
-	force := func(p ike.Peer) bool { return p.NATT == ike.NATTForce }
+	force := func(p *ike.Peer) bool { return p.NATT == ike.NATTForce }
 	return s.ext.natt != natNone && (force(s.peer) || slices.ContainsFunc(s.candidates, force))
 }
 

@@ -105,8 +105,8 @@ func behind(t *testing.T, a, b ike.Peer) *translator {
 		pair: newPair(t, a, b), inside: netip.MustParseAddr("10.99.0.2"), outside: addrA,
 		ports: map[uint16]uint16{500: 30000, 4500: 30001}, amid: func() {},
 	}
-	n.a.s = NewInitiator(testEnv(1), a, netip.AddrPortFrom(n.inside, 500), netip.AddrPortFrom(addrB, 500), contact)
-	n.b.s = NewResponder(testEnv(2), []ike.Peer{b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 30000))
+	n.a.s = NewInitiator(testEnv(1), &a, netip.AddrPortFrom(n.inside, 500), netip.AddrPortFrom(addrB, 500), contact)
+	n.b.s = NewResponder(testEnv(2), []*ike.Peer{&b}, netip.AddrPortFrom(addrB, 500), netip.AddrPortFrom(addrA, 30000))
 	n.give(n.a, ike.Negotiate{Child: a.Children[0]})
 	return n
 }

@@ -11,7 +11,7 @@ import (
 
 // offerIKE is the offer of phase 1: one proposal with a transform for each of
 // the peer's proposals, since IKEv1 has one algorithm of each kind in each.
-func offerIKE(p ike.Peer) isakmp.SecurityAssociation {
+func offerIKE(p *ike.Peer) isakmp.SecurityAssociation {
 	list := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtoISAKMP}
 	for i, prop := range p.Proposals {
 		c, _ := suite.CipherOf(prop.Cipher, prop.KeyBits)

@@ -84,8 +84,8 @@ func contact() bool { return true }
 func newPair(t *testing.T, a, b ike.Peer) *pair {
 	p := &pair{t: t, now: begin}
 	la, lb := netip.AddrPortFrom(addrA, 500), netip.AddrPortFrom(addrB, 500)
-	p.a = &end{t: t, s: NewInitiator(testEnv(1), a, la, lb, contact), sas: map[uint32]xfrm.SA{}}
-	p.b = &end{t: t, s: NewResponder(testEnv(2), []ike.Peer{b}, lb, la), sas: map[uint32]xfrm.SA{}}
+	p.a = &end{t: t, s: NewInitiator(testEnv(1), &a, la, lb, contact), sas: map[uint32]xfrm.SA{}}
+	p.b = &end{t: t, s: NewResponder(testEnv(2), []*ike.Peer{&b}, lb, la), sas: map[uint32]xfrm.SA{}}
 	return p
 }
 

@@ -303,14 +303,14 @@ func choose(ours []ike.Proposal, theirs []candidate) (choice, bool) {
 // chooseForAny chooses for the first of the peers that has a proposal in common
 // with the offer, and tells all peers that could have chosen the same: which of
 // them it is shows only when it authenticates itself.
-func chooseForAny(peers []ike.Peer, sa isakmp.SecurityAssociation) (choice, []ike.Peer, *ike.Fault) {
+func chooseForAny(peers []*ike.Peer, sa isakmp.SecurityAssociation) (choice, []*ike.Peer, *ike.Fault) {
 	theirs := candidates(sa, isakmp.ProtoISAKMP, readIKE)
 	for i, p := range peers {
 		c, ok := choose(p.Proposals, theirs)
 		if !ok {
 			continue
 		}
-		fitting := []ike.Peer{p}
+		fitting := []*ike.Peer{p}
 		for _, other := range peers[i+1:] {
 			if _, ok := choose(other.Proposals, []candidate{{offered: offered{proposal: c.proposal}}}); ok {
 				fitting = append(fitting, other)
@@ -322,7 +322,7 @@ func chooseForAny(peers []ike.Peer, sa isakmp.SecurityAssociation) (choice, []ik
 }
 
 // checkIKEChoice holds message 2 against our offer.
-func checkIKEChoice(p ike.Peer, sa isakmp.SecurityAssociation) (choice, *ike.Fault) {
+func checkIKEChoice(p *ike.Peer, sa isakmp.SecurityAssociation) (choice, *ike.Fault) {
 	theirs := candidates(sa, isakmp.ProtoISAKMP, readIKE)
 	if len(theirs) == 1 {
 		if c, ok := choose(p.Proposals, theirs); ok {

@@ -65,6 +65,20 @@ func (s *Session) sortedQuicks() []*quick {
 	return list
 }
 
+// keep and drop hold the quick modes; most of a session's life there is none.
+func (s *Session) keep(q *quick) {
+	if s.quicks == nil {
+		s.quicks = map[uint32]*quick{}
+	}
+	s.quicks[q.mid] = q
+}
+
+func (s *Session) drop(q *quick) {
+	if delete(s.quicks, q.mid); len(s.quicks) == 0 {
+		s.quicks = nil
+	}
+}
+
 // quickComputed takes what a job of a quick mode brings back, and tells whether
 // the quick mode still goes on. It fails when the job did: the peer's public
 // value is none.

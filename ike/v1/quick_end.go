@@ -54,7 +54,7 @@ func (s *Session) failQuick(q *quick, f *ike.Fault) {
 func (s *Session) tickQuick(q *quick) {
 	switch {
 	case q.phase == finished && s.due(q.ends):
-		delete(s.quicks, q.mid)
+		s.drop(q)
 	case q.phase == unconfirmed && s.due(q.ends):
 		s.failQuick(q, noProof(s.remote))
 	case q.phase == finished || s.state == dead:

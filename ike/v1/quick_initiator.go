@@ -12,7 +12,7 @@ func (s *Session) beginQuick(child ike.Child) {
 	q.iv = s.secrets.iv2(s.iv, q.mid)
 	q.ni = s.random(make([]byte, nonceSize))
 	q.spiIn = s.env.SPI()
-	s.quicks[q.mid] = q
+	s.keep(q)
 	group := child.Proposals[0].Group
 	if group == 0 {
 		s.sendQM1(q)

@@ -30,7 +30,7 @@ func (s *Session) takeQM1(m message) {
 	}
 	s.used.add(m.MessageID)
 	q := &quick{mid: m.MessageID, begun: s.now}
-	s.quicks[q.mid] = q
+	s.keep(q)
 	s.acceptQuick(q, "QM1", o, m)
 	s.takeAsides(o)
 	if no := s.respond(q, o); no != nil {

@@ -135,7 +135,7 @@ func TestRecordedResponder(t *testing.T) {
 			p.jobs = []computed{{public: r.gxr, shared: r.gxy}, {public: r.pfs(1), shared: r.qmSecret}}
 			sel := r.networks(t)
 			peer := r.peer(r.responder, r.initiator, xfrm.Selector{Local: sel.Remote, Remote: sel.Local})
-			p.s = NewResponder(env, []ike.Peer{peer}, netip.AddrPortFrom(r.responder, 500), netip.AddrPortFrom(r.initiator, 500))
+			p.s = NewResponder(env, []*ike.Peer{&peer}, netip.AddrPortFrom(r.responder, 500), netip.AddrPortFrom(r.initiator, 500))
 
 			want, _, _ := isakmp.Chain(isakmp.SA, r.main[1][isakmp.HeaderSize:])
 			got, _, _ := isakmp.Chain(isakmp.SA, p.hear(r.main[0])[isakmp.HeaderSize:])
@@ -173,7 +173,7 @@ func TestRecordedInitiator(t *testing.T) {
 			p.jobs = []computed{{public: r.gxi}, {shared: r.gxy}, {public: r.pfs(0)}, {shared: r.qmSecret}}
 			sel := r.networks(t)
 			peer := r.peer(r.initiator, r.responder, sel)
-			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), contact)
+			p.s = NewInitiator(env, &peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), contact)
 			p.step(ike.Negotiate{Child: peer.Children[0]})
 			p.s.phase1.offer = r.offer
 
@@ -213,7 +213,7 @@ func TestRecordedAggressiveResponder(t *testing.T) {
 			p, env := newReplay(t, r, r.spiR, r.ckyR, r.nr, nil, r.quickNonce(1), nil)
 			p.jobs = []computed{{public: r.gxr, shared: r.gxy}, {public: r.pfs(1), shared: r.qmSecret}}
 			_, peer := r.aggressivePeers(t)
-			p.s = NewResponder(env, []ike.Peer{peer}, netip.AddrPortFrom(r.responder, 500), netip.AddrPortFrom(r.initiator, 500))
+			p.s = NewResponder(env, []*ike.Peer{&peer}, netip.AddrPortFrom(r.responder, 500), netip.AddrPortFrom(r.initiator, 500))
 
 			h, _ := isakmp.ParseHeader(r.main[0])
 			am1 := clearMessage(h, append(clearChain(r.main[0]), vendor(make([]byte, 60))))
@@ -250,7 +250,7 @@ func TestRecordedAggressiveInitiator(t *testing.T) {
 			p, env := newReplay(t, r, r.spiI, r.ckyI, r.ni, nil, mid, r.quickNonce(0), nil)
 			p.jobs = []computed{{public: r.gxi}, {shared: r.gxy}, {public: r.pfs(0)}, {shared: r.qmSecret}}
 			peer, _ := r.aggressivePeers(t)
-			p.s = NewInitiator(env, peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), func() bool { return false })
+			p.s = NewInitiator(env, &peer, netip.AddrPortFrom(r.initiator, 500), netip.AddrPortFrom(r.responder, 500), func() bool { return false })
 			p.step(ike.Negotiate{Child: peer.Children[0]})
 			got, want := clearChain(p.sent[0]), clearChain(r.main[0])
 			for i, ours := range got[1:4] {

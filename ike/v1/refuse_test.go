@@ -75,7 +75,7 @@ func TestMustNotAcceptInPhase1(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			a, b := peers()
-			sa := offerIKE(a)
+			sa := offerIKE(&a)
 			change(&sa)
 			p := newPair(t, a, b)
 			p.says(p.a, clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode},
@@ -91,7 +91,7 @@ func TestMustNotAcceptInPhase1(t *testing.T) {
 // vendor ids.
 func TestSeveralOfOneInMessage1(t *testing.T) {
 	a, b := peers()
-	sa := isakmp.Payload{Type: isakmp.SA, Body: offerIKE(a).Append(nil)}
+	sa := isakmp.Payload{Type: isakmp.SA, Body: offerIKE(&a).Append(nil)}
 	flood := func(n int) []isakmp.Payload {
 		chain := []isakmp.Payload{sa}
 		for i := range n {

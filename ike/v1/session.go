@@ -23,8 +23,8 @@ const keepaliveEvery = 20 * time.Second
 // Session is one ISAKMP SA, from its first message to its end.
 type Session struct {
 	env        *ike.Env
-	peer       ike.Peer   // as responder: the zero value until authenticated
-	candidates []ike.Peer // as responder, until authenticated
+	peer       *ike.Peer   // shared, never changed; as responder nobody until authenticated
+	candidates []*ike.Peer // as responder, until authenticated
 	initiator  bool
 	mode       ike.Mode    // as responder that of the first message
 	contact    func() bool // whether to send INITIAL-CONTACT
@@ -42,7 +42,7 @@ type Session struct {
 	iv       []byte // phase 1's; once established, the base of phase 2's
 	ext      extensions
 	nat      nat
-	parts    parts // of a message in fragments
+	parts    *parts // of a message in fragments, nil without
 	status   ike.SessionStatus
 	hint     *ike.Fault // what else than silence may be the reason, said by whoever has seen our cookie
 	disliked bool       // the peer has said that it minds our identity
@@ -67,10 +67,12 @@ type Session struct {
 
 var _ ike.Session = (*Session)(nil)
 
+// nobody is the peer of a responder that has not authenticated one.
+var nobody ike.Peer
+
 func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 	return &Session{
-		env: env, local: local, remote: remote, phase1: new(keyExchange),
-		quicks: map[uint32]*quick{}, jobs: map[uint64]func(any){},
+		env: env, peer: &nobody, local: local, remote: remote, phase1: new(keyExchange),
 		used: usedIDs{most: quicksRemembered}, informed: usedIDs{most: informedRemembered},
 	}
 }
@@ -80,7 +82,7 @@ func newSession(env *ike.Env, local, remote netip.AddrPort) *Session {
 // identity it tells the peer that we hold nothing else of it (INITIAL-CONTACT, RFC
 // 2407 §4.6.3.3), if contact says so by then: in message 5 of main mode, message 3
 // of aggressive mode.
-func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contact func() bool) *Session {
+func NewInitiator(env *ike.Env, p *ike.Peer, local, remote netip.AddrPort, contact func() bool) *Session {
 	s := newSession(env, local, remote)
 	s.peer, s.mode, s.initiator, s.contact = p, p.Mode, true, contact
 	s.cookies.Initiator = s.newCookie()
@@ -90,7 +92,7 @@ func NewInitiator(env *ike.Env, p ike.Peer, local, remote netip.AddrPort, contac
 // NewResponder makes a session that answers phase 1 for one of the candidates,
 // the peers whose addresses match the first message's. Its first Step must be
 // that message; a session that refuses it ends in the same Step.
-func NewResponder(env *ike.Env, candidates []ike.Peer, local, remote netip.AddrPort) *Session {
+func NewResponder(env *ike.Env, candidates []*ike.Peer, local, remote netip.AddrPort) *Session {
 	s := newSession(env, local, remote)
 	s.candidates, s.state = candidates, wantOffer
 	return s
@@ -139,7 +141,9 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 		s.tick()
 	case ike.Computed:
 		if next, ok := s.jobs[in.ID]; ok {
-			delete(s.jobs, in.ID)
+			if delete(s.jobs, in.ID); len(s.jobs) == 0 {
+				s.jobs = nil // most of a session's life there is nothing to compute
+			}
 			next(in.Result)
 		}
 	case ike.Failed:
@@ -170,7 +174,7 @@ func (s *Session) Wake() (time.Time, bool) {
 	if s.state == dead {
 		return time.Time{}, false
 	}
-	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake(), s.parts.forget)
+	first := earliest(s.flight.wake, s.deadline, s.alive, s.dpdWake(), s.parts.wake())
 	if s.state == established {
 		first = earliest(first, s.status.Expires)
 		if len(s.queue) > 0 {
@@ -221,7 +225,7 @@ func (s *Session) tick() {
 	if s.due(s.dpdWake()) {
 		s.askPeer()
 	}
-	s.parts.forgetIfDue(s.now)
+	s.forgetParts()
 	for _, q := range s.sortedQuicks() {
 		s.tickQuick(q)
 	}
@@ -233,6 +237,9 @@ func (s *Session) do(a ike.Action) { s.out = append(s.out, a) }
 // compute leaves the loop: next gets the job's result in a later Step.
 func (s *Session) compute(job func() any, next func(any)) {
 	id := s.env.ID()
+	if s.jobs == nil {
+		s.jobs = map[uint64]func(any){}
+	}
 	s.jobs[id] = next
 	s.do(ike.Compute{ID: id, Do: job, Stranger: !s.initiator && s.state != established})
 }

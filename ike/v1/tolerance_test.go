@@ -35,7 +35,7 @@ func TestUnusualMainMode(t *testing.T) {
 
 func TestAttributesInAnyOrder(t *testing.T) {
 	a, b := peers()
-	offer := offerIKE(a)
+	offer := offerIKE(&a)
 	list := offer.Proposals[0].Transforms[0].Attributes
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]
@@ -44,7 +44,7 @@ func TestAttributesInAnyOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, fault := chooseForAny([]ike.Peer{b}, read)
+	c, _, fault := chooseForAny([]*ike.Peer{&b}, read)
 	if fault != nil || c.life.Time != a.Lifetime.Time {
 		t.Fatalf("%v, %v", c.life, fault)
 	}
@@ -52,7 +52,7 @@ func TestAttributesInAnyOrder(t *testing.T) {
 		t.Error("the answer is not an echo")
 	}
 	offer.Proposals[0].Transforms[0].Attributes = list[2:] // duration and type are the first two now
-	if c, _, fault := chooseForAny([]ike.Peer{b}, offer); fault != nil || c.life.Time != defaultLife {
+	if c, _, fault := chooseForAny([]*ike.Peer{&b}, offer); fault != nil || c.life.Time != defaultLife {
 		t.Errorf("without a lifetime: %v, %v", c.life, fault)
 	}
 }
@@ -63,7 +63,7 @@ func TestIdentityWithAPort(t *testing.T) {
 	for _, port := range []uint16{0, 500, 4500} {
 		id := identity(b.RemoteID)
 		id.Protocol, id.Port = 17, port
-		if f := checkIdentity(b, id.Append(nil)); f != nil {
+		if f := checkIdentity(&b, id.Append(nil)); f != nil {
 			t.Errorf("UDP/%d: %v", port, f)
 		}
 	}

@@ -64,7 +64,7 @@ type extensions struct {
 }
 
 // announce makes the vendor ids of our first message.
-func announce(p ike.Peer) []isakmp.Payload {
+func announce(p *ike.Peer) []isakmp.Payload {
 	list := []isakmp.Payload{vendor(vendorDPD), vendor(vendorFragments), vendor(vendorOurs)}
 	for _, v := range allowed(p.NATT) {
 		list = append(list, vendor(natVendors[v]))
@@ -79,7 +79,7 @@ func vendor(id []byte) isakmp.Payload { return isakmp.Payload{Type: isakmp.Vendo
 // understood, and holds for whichever it turns out to be. The second result is
 // what a responder announces in return: only what the peer has announced, each
 // once, so that the answer does not become the longer message by it.
-func understand(peers []ike.Peer, chain []isakmp.Payload) (x extensions, answer []isakmp.Payload) {
+func understand(peers []*ike.Peer, chain []isakmp.Payload) (x extensions, answer []isakmp.Payload) {
 	theirs := isakmp.All(chain, isakmp.Vendor)
 	has := func(id []byte) bool {
 		return slices.ContainsFunc(theirs, func(v []byte) bool { return bytes.Equal(v, id) })

@@ -57,17 +57,17 @@ func TestVendorsAreAnsweredOnce(t *testing.T) {
 	stranger := []byte("somebody")
 	for _, c := range []struct {
 		what         string
-		peers        []ike.Peer
+		peers        []*ike.Peer
 		theirs, want [][]byte
 	}{
-		{"nothing", []ike.Peer{b}, nil, nil},
-		{"a stranger's", []ike.Peer{b}, [][]byte{stranger, {}}, nil},
-		{"all", []ike.Peer{b}, [][]byte{vendorDPD, d2, stranger, d3, rfc}, [][]byte{vendorDPD, rfc}},
-		{"drafts alone", []ike.Peer{b}, [][]byte{d2, d3}, [][]byte{d3}},
-		{"again and again", []ike.Peer{b}, [][]byte{rfc, vendorDPD, rfc, vendorDPD}, [][]byte{vendorDPD, rfc}},
-		{"what is off", []ike.Peer{off}, [][]byte{rfc, d3, vendorDPD}, [][]byte{vendorDPD}},
-		{"what is off in one tunnel of two", []ike.Peer{off, draft}, [][]byte{rfc, d3}, [][]byte{d3}},
-		{"what only the second tunnel allows", []ike.Peer{draft, b}, [][]byte{rfc, d3}, [][]byte{rfc}},
+		{"nothing", []*ike.Peer{&b}, nil, nil},
+		{"a stranger's", []*ike.Peer{&b}, [][]byte{stranger, {}}, nil},
+		{"all", []*ike.Peer{&b}, [][]byte{vendorDPD, d2, stranger, d3, rfc}, [][]byte{vendorDPD, rfc}},
+		{"drafts alone", []*ike.Peer{&b}, [][]byte{d2, d3}, [][]byte{d3}},
+		{"again and again", []*ike.Peer{&b}, [][]byte{rfc, vendorDPD, rfc, vendorDPD}, [][]byte{vendorDPD, rfc}},
+		{"what is off", []*ike.Peer{&off}, [][]byte{rfc, d3, vendorDPD}, [][]byte{vendorDPD}},
+		{"what is off in one tunnel of two", []*ike.Peer{&off, &draft}, [][]byte{rfc, d3}, [][]byte{d3}},
+		{"what only the second tunnel allows", []*ike.Peer{&draft, &b}, [][]byte{rfc, d3}, [][]byte{rfc}},
 	} {
 		var chain []isakmp.Payload
 		for _, v := range c.theirs {
