@@ -11,7 +11,7 @@ import (
 // has taken goes back to the system soon after it. Left to itself the runtime
 // does so in its own time, which is minutes when there is nothing to do.
 const (
-	garbagePercent = 40
+	garbagePercent = 30
 	giveBackTime   = 20 * time.Second
 	giveBackShare  = 500 // of the time at most one part in this many goes into it
 )
