@@ -20,14 +20,14 @@ const (
 const halfOpen = 2048
 
 // saveMemory keeps the process small until ctx ends.
-func saveMemory(ctx context.Context) error {
+func saveMemory(ctx context.Context) {
 	debug.SetGCPercent(garbagePercent)
 	timer := time.NewTimer(giveBackTime)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 			begun := time.Now()
 			debug.FreeOSMemory()
