@@ -54,5 +54,5 @@ func aggressiveThird(a *attack) {
 }
 
 func aggressiveFlood(a *attack) {
-	a.pace(500, 250, func() { a.must(a.wire.send(a.peer(portIKE), a.port(portIKE), a.hastyFirst())) })
+	a.pace(250, 250, func() { a.must(a.wire.send(a.peer(portIKE), a.port(portIKE), a.hastyFirst())) })
 }
