@@ -63,11 +63,11 @@ type Engine struct {
 	spoken    map[uint32]*session  // SPIs that were handed out and are not installed yet
 	handovers []handover           // the first to end its wait is the first
 
-	half       halfOpen
-	starts     starts
-	deadlines  deadlines
-	count      Counters
-	strangers  time.Time // when the last packet of a stranger was reported
+	half      halfOpen
+	starts    starts
+	deadlines deadlines
+	count     Counters
+	strangers time.Time // when the last packet of a stranger was reported
 
 	now     time.Time    // of the Step that runs
 	out     []ike.Action // of the Step that runs
