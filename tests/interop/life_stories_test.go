@@ -355,10 +355,12 @@ func weFreeze(p *play) {
 	p.resumes(soon)
 }
 
-// theTranslatorForgets lets the hidden end appear from another port.
+// theTranslatorForgets lets the hidden end appear from another port, which the
+// other learns from the next thing that the hidden one says: its questions
+// whether its peer is there, at the latest.
 func theTranslatorForgets(p *play) {
 	for range 2 {
 		p.must(p.bed.Translators[0].Rebind())
-		p.resumes(later)
+		p.resumes(2 * later)
 	}
 }
