@@ -8,20 +8,20 @@ import (
 	"github.com/twinspan/twinspan/ike"
 )
 
-// mostStrangers is how many jobs of strangers may wait: about half a second's
-// work of one processor, so that nobody who is served waits for longer than a
-// peer does before it asks again.
+// mostStrangers is how many jobs of strangers of one standing may wait: about half
+// a second's work of one processor, so that nobody who is served waits for longer
+// than a peer does before it asks again.
 const mostStrangers = 1024
 
 // pool runs Compute jobs away from the loop, a fixed number at a time. What
 // waits is held here; the loop hands over one job whenever a worker is free,
-// so that neither ever waits for the other. Jobs of strangers come last: their
-// floods do not delay a rekey.
+// so that neither ever waits for the other. Those who have shown less of
+// themselves come later: floods of strangers do not delay a rekey, nor those with
+// forged addresses a peer that begins.
 type pool struct {
-	known     queue // of peers that are authenticated, and of sessions that we began
-	strangers queue
-	jobs      chan ike.Compute
-	results   chan ike.Computed
+	queues  [ike.Unproven + 1]queue // by standing
+	jobs    chan ike.Compute
+	results chan ike.Computed
 }
 
 // queue is jobs, oldest first; the loop's.
@@ -64,32 +64,36 @@ func (p *pool) work(ctx context.Context) {
 
 // add takes a job, and tells whether there was room for it.
 func (p *pool) add(c ike.Compute) bool {
-	switch {
-	case !c.Stranger:
-		p.known = append(p.known, c)
-	case len(p.strangers) < mostStrangers:
-		p.strangers = append(p.strangers, c)
-	default:
+	q := &p.queues[c.For]
+	if c.For != ike.Known && len(*q) >= mostStrangers {
 		return false
 	}
+	*q = append(*q, c)
 	return true
 }
 
 // waiting is how many jobs nobody works on yet.
-func (p *pool) waiting() int { return len(p.known) + len(p.strangers) }
-
-// first is the queue whose oldest job is next.
-func (p *pool) first() *queue {
-	if len(p.known) > 0 {
-		return &p.known
+func (p *pool) waiting() (n int) {
+	for _, q := range p.queues {
+		n += len(q)
 	}
-	return &p.strangers
+	return n
+}
+
+// first is the queue whose oldest job is next, nil when there is no job.
+func (p *pool) first() *queue {
+	for i := range p.queues {
+		if len(p.queues[i]) > 0 {
+			return &p.queues[i]
+		}
+	}
+	return nil
 }
 
 // next is the job that is next and where to send it, nil when there is none.
 func (p *pool) next() (chan<- ike.Compute, ike.Compute) {
-	if q := *p.first(); len(q) > 0 {
-		return p.jobs, q[0]
+	if q := p.first(); q != nil {
+		return p.jobs, (*q)[0]
 	}
 	return nil, ike.Compute{}
 }

@@ -16,17 +16,18 @@ func (p *pool) ids() (all []uint64) {
 	return all
 }
 
-func job(id uint64, stranger bool) ike.Compute {
-	return ike.Compute{ID: id, Do: func() any { return id }, Stranger: stranger}
+func job(id uint64, f ike.Standing) ike.Compute {
+	return ike.Compute{ID: id, Do: func() any { return id }, For: f}
 }
 
-// Who is known does not wait for strangers, however early they came.
+// Who is known does not wait for strangers, nor one whose address is real for those
+// that may have forged theirs, however early they came.
 func TestStrangersComeLast(t *testing.T) {
 	p := newPool()
 	for id := range uint64(6) {
-		p.add(job(id, id%2 == 0))
+		p.add(job(id, ike.Standing(2-id%3)))
 	}
-	if got, want := p.ids(), []uint64{1, 3, 5, 0, 2, 4}; !slices.Equal(got, want) {
+	if got, want := p.ids(), []uint64{2, 5, 1, 4, 0, 3}; !slices.Equal(got, want) {
 		t.Errorf("the jobs are done in the order %v, want %v", got, want)
 	}
 }
@@ -37,9 +38,9 @@ func TestTooManyStrangersAreDropped(t *testing.T) {
 	l := newLoop(discard())
 	var actions []ike.Action
 	for id := range uint64(mostStrangers + 2) {
-		actions = append(actions, job(id, true))
+		actions = append(actions, job(id, ike.Unproven))
 	}
-	actions = append(actions, job(9999, false))
+	actions = append(actions, job(9999, ike.Known))
 	heard := l.obey(actions)
 	want := []ike.Input{ike.Computed{ID: mostStrangers}, ike.Computed{ID: mostStrangers + 1}}
 	if !slices.Equal(heard, want) || l.pool.waiting() != mostStrangers+1 || l.reporter.counts["computations_dropped"] != 2 {

@@ -392,13 +392,23 @@ type Send struct {
 	Needs         uint32 // an SPI that must have been installed, 0 for none
 }
 
+// Standing is what the peer of a session has shown of itself.
+type Standing uint8
+
+// The standings, the best first.
+const (
+	Known    Standing = iota // we began the session, or have authenticated the peer
+	Proven                   // the peer has used our cookie: its address is real
+	Unproven                 // its address may be forged
+)
+
 // Compute runs Do away from the loop and comes back as Computed. Do is pure
 // and takes about a millisecond: Diffie-Hellman. Those of strangers come last,
 // and are dropped when there are too many.
 type Compute struct {
-	ID       uint64
-	Do       func() any
-	Stranger bool // the peer began the session, and is not authenticated
+	ID  uint64
+	Do  func() any
+	For Standing // whom it is for: those who have shown less wait for the others
 }
 
 // Install adds an SA to the data plane.

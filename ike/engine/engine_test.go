@@ -415,7 +415,7 @@ func TestComputeThatIsDropped(t *testing.T) {
 	b.first(7, there)
 	f := b.fakes[0]
 	id := f.env.ID()
-	b.say(f, ike.Compute{ID: id, Do: func() any { return 1 }, Stranger: true})
+	b.say(f, ike.Compute{ID: id, Do: func() any { return 1 }, For: ike.Unproven})
 	b.tell(ike.Computed{ID: id})
 	b.wantLast(f, "CloseSession")
 	if c := b.Counters(); c.Sessions != 0 || len(b.jobs) != 0 {

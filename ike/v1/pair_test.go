@@ -65,8 +65,8 @@ type end struct {
 	sas     map[uint32]xfrm.SA
 	reports []ike.Report
 	sent    [][]byte
-	in, out int    // bytes of the last datagram, in aggressive mode of all; and of what was answered before authentication
-	jobs    []bool // of each Compute whether it was for a stranger
+	in, out int            // bytes of the last datagram, in aggressive mode of all; and of what was answered before authentication
+	jobs    []ike.Standing // whom each Compute was for
 }
 
 // pair joins two sessions by a wire that loses nothing and takes no time.
@@ -110,7 +110,7 @@ func (p *pair) step(e *end, in ike.Input) {
 		case ike.Send:
 			p.carry(e, action)
 		case ike.Compute:
-			e.jobs = append(e.jobs, action.Stranger)
+			e.jobs = append(e.jobs, action.For)
 			p.step(e, ike.Computed{ID: action.ID, Result: action.Do()})
 		case ike.Install:
 			e.sas[action.SA.SPI] = action.SA

@@ -234,6 +234,17 @@ func (s *Session) tick() {
 // do appends an action.
 func (s *Session) do(a ike.Action) { s.out = append(s.out, a) }
 
+// standing is what the peer has shown so far.
+func (s *Session) standing() ike.Standing {
+	switch {
+	case s.initiator || s.state == established:
+		return ike.Known
+	case s.progressed:
+		return ike.Proven
+	}
+	return ike.Unproven
+}
+
 // compute leaves the loop: next gets the job's result in a later Step.
 func (s *Session) compute(job func() any, next func(any)) {
 	id := s.env.ID()
@@ -241,7 +252,7 @@ func (s *Session) compute(job func() any, next func(any)) {
 		s.jobs = map[uint64]func(any){}
 	}
 	s.jobs[id] = next
-	s.do(ike.Compute{ID: id, Do: job, Stranger: !s.initiator && s.state != established})
+	s.do(ike.Compute{ID: id, Do: job, For: s.standing()})
 }
 
 // report appends a report, filled in with what the session knows of itself.
