@@ -23,10 +23,20 @@ const usable = time.Second
 type lookup struct {
 	asked bool      // the answer is on its way
 	at    time.Time // of the last answer
-	tries int       // answers so far: each attempt takes the next address
+	tried bool      // the address that the peer is taken to have, since it last authenticated itself
 }
 
 func (l lookup) fresh(now time.Time) bool { return !l.at.IsZero() && now.Sub(l.at) < usable }
+
+// next is the address to try: that of now if it is still one of the name's and has
+// not failed, since children stand with it, else the one after it.
+func (l lookup) next(addrs []netip.Addr, now netip.Addr) netip.Addr {
+	i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.Unmap() == now })
+	if i < 0 || l.tried {
+		i++
+	}
+	return addrs[i%len(addrs)].Unmap()
+}
 
 // lookUp asks for the addresses of a peer's name.
 func (e *Engine) lookUp(m *member) {
@@ -51,9 +61,8 @@ func (e *Engine) resolved(in ike.Resolved) {
 		e.giveUp(m, unresolved(p, in.Err))
 		return
 	}
-	to := addrs[m.lookup.tries%len(addrs)].Unmap()
-	m.lookup.tries++
-	m.lookup.at = e.now
+	to := m.lookup.next(addrs, m.at.remote)
+	m.lookup.tried, m.lookup.at = true, e.now
 	if m.established() == nil { // else the peer is where it has authenticated itself, until it does so elsewhere
 		e.locate(m, to)
 	}

@@ -49,6 +49,27 @@ func TestNameIsResolvedAtEachAttempt(t *testing.T) {
 	}
 }
 
+// A peer whose session is gone and whose children stand is looked for where it was:
+// another address of its name would cost the children.
+func TestNameIsTriedWhereThePeerWas(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{named("a", "vpn.example.com")}})
+	found := []netip.Addr{there, elsewhere}
+	b.tell(ike.Resolved{Tunnel: "a", Addrs: found})
+	b.upNow(b.fakes[0], "a")
+	b.childUp(b.fakes[0], child(0, 0x300, 0x1300))
+	b.say(b.fakes[0], ike.Report{Kind: ike.SessionDown, Fault: &ike.Fault{Cause: ike.CauseDeleted}})
+	b.now = b.now.Add(time.Minute)
+	b.tell(ike.Rekey{Tunnel: "a", IPsec: true})
+	b.wantWords("resolve")
+	b.tell(ike.Resolved{Tunnel: "a", Addrs: found})
+	b.wantWords("")
+	b.wantState("a", ike.Up)
+	if s := b.session(b.fakes[1]); s.addrs.remote != there {
+		t.Errorf("the session is with %v", s.addrs.remote)
+	}
+}
+
 // A name without an address is a fault of its own, and is asked for again. An
 // answer that nobody asked for is none.
 func TestNameWithoutAnAddress(t *testing.T) {

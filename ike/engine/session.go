@@ -193,6 +193,7 @@ func (e *Engine) sessionUp(s *session, status *ike.SessionStatus) {
 	}
 	m := s.member
 	e.locate(m, s.addrs.remote)
+	m.lookup.tried = false
 	older := slices.Clone(m.sessions)
 	m.sessions = append(m.sessions, s) // the newest is the last
 	e.later(func() {

@@ -44,7 +44,9 @@ func (s *Session) asks() bool {
 // hears notes that the peer has shown, under this session's keys, that it is there.
 func (s *Session) hears() {
 	s.heard = s.now
-	s.flight.answered() // message 3 of aggressive mode: nothing else waits once there are keys
+	if s.state == established {
+		s.flight.answered() // message 3 of aggressive mode
+	}
 	s.lives()
 	s.tellLife()
 }

@@ -432,3 +432,14 @@ func TestMessageTwoIsNeverFragmented(t *testing.T) {
 		}
 	}
 }
+
+// A fragment is no first message: nothing was agreed on. It leaves no session.
+func TestFragmentAsAFirstMessage(t *testing.T) {
+	a, b := peers()
+	p := newPair(t, a, b)
+	m := clearMessage(isakmp.Header{Initiator: [8]byte{1}, Exchange: isakmp.MainMode}, []isakmp.Payload{
+		{Type: isakmp.FragmentPayload, Body: isakmp.Fragment{ID: 1, Number: 1, Last: true, Data: make([]byte, 100)}.Append(nil)},
+	})
+	p.says(p.a, m)
+	p.b.wantFault(ike.SessionDown, ike.CauseMalformed)
+}

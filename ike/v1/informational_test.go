@@ -231,3 +231,21 @@ func TestPeerOfIKEv2(t *testing.T) {
 		}
 	}
 }
+
+// What a peer says under the new keys before its message 6 is no message 6: ours
+// is sent again until that comes.
+func TestNotificationBeforeMessageSix(t *testing.T) {
+	a, b := peers()
+	p := newPair(t, a, b)
+	p.tamper = func(from *end, data []byte) []byte {
+		if from == p.a && p.a.s.state == wantResponderID {
+			return nil // message 5
+		}
+		return data
+	}
+	p.start()
+	p.says(p.b, p.a.sealed(isakmp.Informational, 77, notify(isakmp.Connected, nil, nil)))
+	p.tamper = nil
+	p.run(3 * time.Second)
+	p.wantTunnel()
+}

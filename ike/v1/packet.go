@@ -59,7 +59,7 @@ func (s *Session) take(m message) {
 // begins tells whether a header can be that of message 1.
 func begins(h isakmp.Header) bool {
 	return (h.Exchange == isakmp.MainMode || h.Exchange == isakmp.AggressiveMode) && h.Initiator != [8]byte{} && h.Responder == [8]byte{} &&
-		h.MessageID == 0 && h.Flags&isakmp.Encrypted == 0
+		h.MessageID == 0 && h.Flags&isakmp.Encrypted == 0 && h.Next != isakmp.FragmentPayload
 }
 
 // newMessageID draws a message id for an exchange of those that among remembers:
