@@ -29,10 +29,25 @@ func (c *cli) rekey() *cobra.Command {
 			if t.PairsUp == 0 {
 				return exit{exitNotUp, fmt.Errorf("%s is %s: there are no keys to replace; see: twinspan up %s", t.Name, t.State, shellWord(t.Name))}
 			}
-			fmt.Fprintf(c.out, "%s gets new keys; the old ones serve until they are there\n", printable(t.Name))
-			return nil
+			return c.rekeyed(t, what.Phase)
 		},
 	}
+}
+
+// rekeyed says what is under way. A session of a peer that began from behind a
+// translator cannot be replaced from here.
+func (c *cli) rekeyed(t api.Tunnel, phase string) error {
+	ours := t.Session != nil && !t.Session.Renews.IsZero()
+	const only = "only the peer can replace phase 1: it began, from behind a translator (NAT) or from an address that is not configured"
+	switch {
+	case !ours && phase == api.RekeyIKE:
+		return exit{exitFailed, fmt.Errorf("%s: %s", t.Name, only)}
+	case !ours && phase == "":
+		fmt.Fprintf(c.out, "%s gets new keys for its pairs of networks; %s\n", printable(t.Name), only)
+		return nil
+	}
+	fmt.Fprintf(c.out, "%s gets new keys; the old ones serve until they are there\n", printable(t.Name))
+	return nil
 }
 
 // rekeyWords completes a tunnel's name, and then the phase.

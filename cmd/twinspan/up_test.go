@@ -82,8 +82,10 @@ func TestUpAndDownWithoutWaiting(t *testing.T) {
 }
 
 func TestRekey(t *testing.T) {
-	d := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up", PairsUp: 2}, {Name: "b", State: "down"}}}}
+	d := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up", PairsUp: 2, Session: &api.Session{Renews: noon}}, {Name: "b", State: "down"},
+		{Name: "c", State: "up", PairsUp: 1, Session: &api.Session{}}}}}
 	socket := serve(t, d)
+	const theirs = "only the peer can replace phase 1: it began, from behind a translator (NAT) or from an address that is not configured\n"
 	for _, tc := range []struct {
 		args []string
 		code int
@@ -92,6 +94,9 @@ func TestRekey(t *testing.T) {
 		{[]string{"rekey", "a"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey", "a", "ike"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no keys to replace; see: twinspan up b\n"},
+		{[]string{"rekey", "c", "ipsec"}, exitDone, "c gets new keys; the old ones serve until they are there\n"},
+		{[]string{"rekey", "c"}, exitDone, "c gets new keys for its pairs of networks; " + theirs},
+		{[]string{"rekey", "c", "ike"}, exitFailed, "twinspan: c: " + theirs},
 		{[]string{"rekey"}, exitUsage, "twinspan: accepts between 1 and 2 arg(s), received 0; see: twinspan --help\n"},
 	} {
 		code, out, errs := seat{}.run(t, append(tc.args, "--socket", socket)...)
@@ -99,7 +104,7 @@ func TestRekey(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
 		}
 	}
-	if got := strings.Join(d.asked, ", "); got != "rekey a, rekey a ike, rekey b ipsec" {
+	if got := strings.Join(d.asked, ", "); got != "rekey a, rekey a ike, rekey b ipsec, rekey c ipsec, rekey c, rekey c ike" {
 		t.Errorf("the daemon was asked %s", got)
 	}
 }
