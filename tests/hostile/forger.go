@@ -14,11 +14,8 @@ import (
 	"github.com/twinspan/twinspan/xfrm"
 )
 
-// What the forger proposes, and the victim is configured with.
-var (
-	phase1 = ike.Proposal{Cipher: xfrm.AESCBC, KeyBits: 128, Hash: xfrm.SHA1, Group: 14}
-	phase2 = xfrm.Suite{Cipher: xfrm.AESCBC, KeyBits: 128, Hash: xfrm.SHA1}
-)
+// phase1 is what the forger proposes, and the victim is configured with.
+var phase1 = ike.Proposal{Cipher: xfrm.AESCBC, KeyBits: 128, Hash: xfrm.SHA1, Group: 14}
 
 // patience is how long an answer that must come may take.
 const patience = 3 * time.Second
