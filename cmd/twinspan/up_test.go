@@ -82,7 +82,8 @@ func TestUpAndDownWithoutWaiting(t *testing.T) {
 }
 
 func TestRekey(t *testing.T) {
-	d := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up", PairsUp: 2}, {Name: "b", State: "down"}}}}
+	d := &canned{status: api.Status{Tunnels: []api.Tunnel{{Name: "a", State: "up", PairsUp: 2, Session: &api.Session{}}, {Name: "b", State: "down"},
+		{Name: "c", State: "negotiating", Session: &api.Session{}}}}}
 	socket := serve(t, d)
 	for _, tc := range []struct {
 		args []string
@@ -91,7 +92,8 @@ func TestRekey(t *testing.T) {
 	}{
 		{[]string{"rekey", "a"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey", "a", "ike"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
-		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no keys to replace; see: twinspan up b\n"},
+		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no such keys to replace; see: twinspan up b\n"},
+		{[]string{"rekey", "c", "ike"}, exitDone, "c gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey"}, exitUsage, "twinspan: accepts between 1 and 2 arg(s), received 0; see: twinspan --help\n"},
 	} {
 		code, out, errs := seat{}.run(t, append(tc.args, "--socket", socket)...)
@@ -99,7 +101,7 @@ func TestRekey(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
 		}
 	}
-	if got := strings.Join(d.asked, ", "); got != "rekey a, rekey a ike, rekey b ipsec" {
+	if got := strings.Join(d.asked, ", "); got != "rekey a, rekey a ike, rekey b ipsec, rekey c ike" {
 		t.Errorf("the daemon was asked %s", got)
 	}
 }
