@@ -32,7 +32,7 @@ func (b *backlog) add(e api.Event) {
 
 // repeats is an event that stands for n others.
 func repeats(s subject, n uint64, now time.Time) api.Event {
-	e := api.Event{Version: api.Schema, Time: stamp(now), Kind: "repeated", Tunnel: s.tunnel, Suppressed: n}
+	e := api.Event{Version: api.Schema, Time: stamp(now), Kind: "repeated", Tunnel: s.tunnel, Repeats: s.what, Suppressed: n}
 	if s.cause != 0 {
 		e.Fault = &api.Fault{Cause: s.cause.String(), Text: s.what + ", more of the same"}
 	}

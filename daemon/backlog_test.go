@@ -131,3 +131,10 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("who follows gets %d events", n)
 	}
 }
+
+// What repeats says what it is: faults of this host have neither tunnel nor cause.
+func TestRepeatsHaveAName(t *testing.T) {
+	if e := repeats(subject{what: "send failed"}, 7, start); e.Repeats != "send failed" || e.Suppressed != 7 {
+		t.Errorf("%+v", e)
+	}
+}

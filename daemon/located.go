@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/twinspan/twinspan/daemon/plan"
 	"github.com/twinspan/twinspan/ike"
@@ -35,26 +36,39 @@ func (w located) in(old, next plan.Plan) located {
 // policies are those of the plan in force, for the peers whose address is known.
 func (l *loop) policies() []xfrm.Policy { return l.plan.PoliciesAt(l.where) }
 
-// locate notes where a peer is, and tells whether that is news. At the stop
-// policies stay as they are: they protect while no daemon runs.
-func (l *loop) locate(a ike.Locate) bool {
+// locate notes where a peer is; place tells the policies. At the stop they stay
+// as they are: they protect while no daemon runs.
+func (l *loop) locate(a ike.Locate) {
 	if l.stopping || !l.knows(a.Tunnel) || l.where[a.Tunnel] == a.Remote {
-		return false
+		return
 	}
+	l.placing.owed = true
 	if a.Remote.IsValid() {
 		l.where[a.Tunnel] = a.Remote
 	} else {
 		delete(l.where, a.Tunnel)
 	}
-	return true
 }
 
-// place sets the policies after peers were located. Should it fail, they are set
-// again when the host is looked over.
+// placing is how far the policies are behind where the peers are.
+type placing struct {
+	owed bool
+	rest time.Time // not before this: to set all policies takes the loop's time
+}
+
+// place sets the policies when peers were located since they were, at once or
+// as soon as the loop may spend the time. Should it fail, they are set again
+// when the host is looked over.
 func (l *loop) place() {
+	begun := l.now()
+	if !l.placing.owed || begun.Before(l.placing.rest) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), planeTime)
 	defer cancel()
 	if err := l.plane.SetPolicies(ctx, l.policies()); err != nil {
 		l.complain("policies could not be set", slog.Any("reason", err))
 	}
+	now := l.now()
+	l.placing = placing{rest: now.Add(hurryShare * now.Sub(begun))}
 }

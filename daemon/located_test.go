@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twinspan/twinspan/daemon/plan"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/xfrm"
 	"github.com/twinspan/twinspan/xfrm/xfrmtest"
@@ -160,5 +163,52 @@ func TestPoliciesGoBeforeTheSAs(t *testing.T) {
 			t.Errorf("when the peer is lost it did %v, and there are policies to %v", got, x.outer(t))
 		}
 		x.finish(t)
+	})
+}
+
+// slowPlane takes its time to set policies.
+type slowPlane struct {
+	xfrm.Backend
+	takes time.Duration
+	calls int
+}
+
+func (s *slowPlane) SetPolicies(ctx context.Context, want []xfrm.Policy) error {
+	s.calls++
+	time.Sleep(s.takes)
+	return s.Backend.SetPolicies(ctx, want)
+}
+
+// After an outage a thousand peers come back at once: to set all policies for
+// each of them would leave the loop no time for anything else.
+func TestManyPeersAreLocatedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const peers = 50
+		memory := xfrmtest.NewMemory()
+		plane := &slowPlane{Backend: memory, takes: 100 * time.Millisecond}
+		l := newLoop(discard())
+		l.plane, l.about = plane, map[string]plan.Tunnel{}
+		for i := range peers {
+			name := fmt.Sprint("t", i)
+			l.about[name] = plan.Tunnel{Name: name}
+			l.plan.Peers = append(l.plan.Peers, ike.Peer{Name: name, Local: netip.MustParseAddr("203.195.147.82"), IfID: xfrm.Ours + 1,
+				Children: []ike.Child{{ReqID: uint32(i + 1), Sel: xfrm.Selector{
+					Local: netip.MustParsePrefix("10.0.0.0/8"), Remote: netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, byte(i), 0}), 24)}}}})
+		}
+		begun := time.Now()
+		for i := range peers {
+			l.obey([]ike.Action{ike.Locate{Tunnel: fmt.Sprint("t", i), Remote: netip.MustParseAddr("202.108.22.5")}})
+		}
+		if took := time.Since(begun); plane.calls != 1 || took > time.Second {
+			t.Errorf("the policies were set %d times in %v", plane.calls, took)
+		}
+		time.Sleep(hurryShare * plane.takes)
+		l.place()
+		if state, err := memory.Dump(t.Context()); err != nil || len(state.Policies) != peers {
+			t.Errorf("%d policies, %v", len(state.Policies), err)
+		}
+		if l.place(); plane.calls != 2 {
+			t.Errorf("without news the policies were set again: %d times", plane.calls)
+		}
 	})
 }

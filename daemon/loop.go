@@ -37,6 +37,7 @@ type loop struct {
 	about    map[string]plan.Tunnel // by name
 	owner    map[uint32]string      // the tunnel of a ReqID
 	where    located
+	placing  placing
 	probed   map[string]monitor.Result // the last round of each probe, by tunnel
 	started  time.Time
 	loaded   time.Time // when plan was put in force
@@ -90,6 +91,7 @@ func (l *loop) run(ctx context.Context) {
 			f()
 		case <-timer.C:
 			l.step(ike.Tick{})
+			l.place()
 			l.keepUpIfDue()
 		case <-ticker.C:
 			l.look()
@@ -97,10 +99,13 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// arm sets the one timer to when the engine wants to be asked, or the host is
-// to be looked over.
+// arm sets the one timer to when the engine wants to be asked, policies are owed
+// to peers that were located, or the host is to be looked over.
 func (l *loop) arm(t *time.Timer) {
 	next := l.upkeep.due
+	if l.placing.owed && l.placing.rest.Before(next) {
+		next = l.placing.rest
+	}
 	if wake, ok := l.engine.Wake(); ok && wake.Before(next) {
 		next = wake
 	}

@@ -26,12 +26,7 @@ func (l *loop) step(in ike.Input) {
 func (l *loop) obey(actions []ike.Action) []ike.Input {
 	var failed failures
 	var heard []ike.Input
-	moved := false // peers were located, and the policies do not say so yet
 	for _, a := range actions {
-		if _, ok := a.(ike.Install); ok && moved {
-			l.place()
-			moved = false
-		}
 		switch a := a.(type) {
 		case ike.Send:
 			if !failed.has(a.Needs) {
@@ -45,10 +40,11 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 				heard = append(heard, ike.Computed{ID: a.ID})
 			}
 		case ike.Locate:
-			moved = l.locate(a) || moved
+			l.locate(a)
 		case ike.Resolve:
 			l.resolve(a)
 		case ike.Install:
+			l.place() // the policies first, where there is time
 			if err := l.install(a.SA); err != nil {
 				failed = append(failed, ike.Failed{SPI: a.SA.SPI, Err: err})
 			}
@@ -62,9 +58,7 @@ func (l *loop) obey(actions []ike.Action) []ike.Input {
 			}
 		}
 	}
-	if moved {
-		l.place()
-	}
+	l.place()
 	return append(heard, failed.inputs()...)
 }
 

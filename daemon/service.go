@@ -79,6 +79,9 @@ func rekeyOf(tunnel string, what api.Rekey) (ike.Rekey, error) {
 	if what.Local == "" && what.Remote == "" {
 		return in, nil
 	}
+	if !in.IPsec {
+		return in, &api.Error{Code: api.BadRequest, Message: fmt.Sprintf("a pair of networks has no keys of phase %s; leave one of the two out", api.RekeyIKE)}
+	}
 	local, errLocal := netip.ParsePrefix(what.Local)
 	remote, errRemote := netip.ParsePrefix(what.Remote)
 	if err := cmp.Or(errLocal, errRemote); err != nil {

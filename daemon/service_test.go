@@ -176,7 +176,7 @@ func TestRekeyReadsWhatIsMeant(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", tc.what, got, err)
 		}
 	}
-	for _, what := range []api.Rekey{{Phase: "both"}, {Local: "10.1.0.0/16"}, {Local: "10.1.0.0/16", Remote: "x"}} {
+	for _, what := range []api.Rekey{{Phase: "both"}, {Local: "10.1.0.0/16"}, {Local: "10.1.0.0/16", Remote: "x"}, {Phase: "ike", Local: "10.1.0.0/16", Remote: "10.2.0.0/16"}} {
 		var told *api.Error
 		if _, err := rekeyOf("t", what); !errors.As(err, &told) || told.Code != api.BadRequest {
 			t.Errorf("%+v: %v", what, err)

@@ -20,6 +20,7 @@ func (c *cli) printTunnel(t api.Tunnel, now time.Time) {
 		c.field("  ours", printable(t.Fault.Ours))
 		c.field("  theirs", printable(t.Fault.Theirs))
 		c.field("  to do", printable(t.Fault.Advice))
+		c.field("  at peer", printable(t.Fault.PeerAdvice))
 	}
 	if t.State != stateUp && t.Try > 0 {
 		c.field("negotiation", next(t, now))

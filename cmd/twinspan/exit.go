@@ -52,6 +52,8 @@ func failed(err error) error {
 		return exit{exitUnreachable, err}
 	case errors.As(err, &told) && told.Code == api.Forbidden:
 		return exit{exitNotPermitted, err}
+	case errors.As(err, &told) && told.Code == api.BadRequest:
+		return exit{exitUsage, err}
 	case errors.As(err, &told) && told.Code == api.InvalidConfig:
 		return exit{exitInvalid, err}
 	}

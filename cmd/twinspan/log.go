@@ -128,9 +128,9 @@ func (c *cli) printEvent(e api.Event, named, asJSON bool) error {
 		text = c.paint(red, text+": "+printable(e.Fault.String()))
 	}
 	if e.Kind == "repeated" {
-		text = fmt.Sprintf("the same %d times more", e.Suppressed)
+		text = fmt.Sprintf("the same %d times more: %s", e.Suppressed, printable(e.Repeats))
 		if e.Fault != nil {
-			text += ": " + e.Fault.Cause
+			text += ", " + e.Fault.Cause
 		}
 		e.Suppressed = 0
 	}

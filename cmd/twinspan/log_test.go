@@ -19,7 +19,7 @@ func happened() []api.Event {
 	list := []api.Event{
 		{Kind: "message out", Tunnel: "a", Exchange: "main mode", Step: "MM1", Bytes: 180},
 		{Kind: "refused", Tunnel: "b\x1b[2J", Step: "MM5", Fault: key},
-		{Kind: "repeated", Tunnel: "b", Suppressed: 719, Fault: &api.Fault{Cause: "authentication", Text: "trouble, more of the same"}},
+		{Kind: "repeated", Tunnel: "b", Repeats: "trouble", Suppressed: 719, Fault: &api.Fault{Cause: "authentication", Text: "trouble, more of the same"}},
 		{Kind: "session up", Tunnel: "a", Session: &api.Session{Mode: "main mode", Remote: "202.108.22.5:500", Proposal: "aes128-sha1-group14"}},
 		{Kind: "child up", Tunnel: "a", Pair: &up},
 		{Kind: "tunnel changed", Tunnel: "a", State: "up"},

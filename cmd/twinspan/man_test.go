@@ -27,6 +27,9 @@ func TestManualIsComplete(t *testing.T) {
 	var collect func(c *cobra.Command)
 	collect = func(c *cobra.Command) {
 		want = append(want, c.Name())
+		if c.Parent() == root {
+			want = append(want, `\fBtwinspan `+c.Name()) // in the synopsis
+		}
 		c.InitDefaultHelpFlag()
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) { want = append(want, "--"+f.Name) })
 		for _, sub := range c.Commands() {

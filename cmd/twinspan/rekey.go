@@ -26,8 +26,8 @@ func (c *cli) rekey() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			if t.PairsUp == 0 {
-				return exit{exitNotUp, fmt.Errorf("%s is %s: there are no keys to replace; see: twinspan up %s", t.Name, t.State, shellWord(t.Name))}
+			if nothingToReplace(t, what.Phase) {
+				return exit{exitNotUp, fmt.Errorf("%s is %s: there are no such keys to replace; see: twinspan up %s", t.Name, t.State, shellWord(t.Name))}
 			}
 			return c.rekeyed(t, what.Phase)
 		},
@@ -48,6 +48,17 @@ func (c *cli) rekeyed(t api.Tunnel, phase string) error {
 	}
 	fmt.Fprintf(c.out, "%s gets new keys; the old ones serve until they are there\n", printable(t.Name))
 	return nil
+}
+
+// nothingToReplace tells that a tunnel has no keys of a phase.
+func nothingToReplace(t api.Tunnel, phase string) bool {
+	switch phase {
+	case api.RekeyIKE:
+		return t.Session == nil
+	case api.RekeyIPsec:
+		return t.PairsUp == 0
+	}
+	return t.Session == nil && t.PairsUp == 0
 }
 
 // rekeyWords completes a tunnel's name, and then the phase.

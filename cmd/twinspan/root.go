@@ -29,7 +29,7 @@ func newRoot(t terminal) *cobra.Command {
 		Short: "Look at and command the Twinspan VPN gateway",
 		Long: "Look at and command the Twinspan VPN gateway.\n\n" +
 			"Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the daemon does not answer;\n" +
-			"4 the configuration is invalid; 5 not up within --wait; 6 not permitted.",
+			"4 the configuration is invalid; 5 not up within --wait, or no keys to rekey;\n6 not permitted.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

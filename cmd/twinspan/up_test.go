@@ -93,7 +93,7 @@ func TestRekey(t *testing.T) {
 	}{
 		{[]string{"rekey", "a"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey", "a", "ike"}, exitDone, "a gets new keys; the old ones serve until they are there\n"},
-		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no keys to replace; see: twinspan up b\n"},
+		{[]string{"rekey", "b", "ipsec"}, exitNotUp, "twinspan: b is down: there are no such keys to replace; see: twinspan up b\n"},
 		{[]string{"rekey", "c", "ipsec"}, exitDone, "c gets new keys; the old ones serve until they are there\n"},
 		{[]string{"rekey", "c"}, exitDone, "c gets new keys for its pairs of networks; " + theirs},
 		{[]string{"rekey", "c", "ike"}, exitFailed, "twinspan: c: " + theirs},

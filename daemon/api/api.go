@@ -226,6 +226,9 @@ type Event struct {
 	State    string    `json:"state,omitempty"`
 	Session  *Session  `json:"session,omitempty"`
 	Fault    *Fault    `json:"fault,omitempty"`
+	// Repeats is what a "repeated" event stands for: a kind, "trouble", or a fault
+	// of this host.
+	Repeats string `json:"repeats,omitempty"`
 	// Suppressed is how many of the same were not kept since the one before.
 	Suppressed uint64 `json:"suppressed,omitempty"`
 	// Lost is how many events a slow reader missed before this one.

@@ -13,9 +13,8 @@ type Code string
 // The classes of errors, each with its HTTP status.
 const (
 	NotFound      Code = "not_found"      // 404: no such tunnel, no such resource
-	Invalid       Code = "invalid"        // 400: a word of the request cannot be read
 	Forbidden     Code = "forbidden"      // 403: the caller may look but not change
-	BadRequest    Code = "bad_request"    // 400: what was asked for means nothing
+	BadRequest    Code = "bad_request"    // 400: a word of the request cannot be read, or means nothing
 	InvalidConfig Code = "invalid_config" // 422: nothing was changed; Faults
 	Busy          Code = "busy"           // 503: the daemon stops, or serves enough readers
 	Failed        Code = "failed"         // 500: anything else
@@ -73,8 +72,6 @@ func (f *Fault) String() string {
 
 func (c Code) status() int {
 	switch c {
-	case Invalid:
-		return http.StatusBadRequest
 	case NotFound:
 		return http.StatusNotFound
 	case Forbidden:

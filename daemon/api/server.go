@@ -176,14 +176,14 @@ func wantedOf(q url.Values) (Wanted, error) {
 	if text := q.Get("since"); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return w, &Error{Code: Invalid, Message: "since=" + text + " is no time; write one as in 2026-03-04T12:00:00Z"}
+			return w, &Error{Code: BadRequest, Message: "since=" + text + " is no time; write one as in 2026-03-04T12:00:00Z"}
 		}
 		w.Since, w.Last = at, math.MaxInt
 	}
 	if text := q.Get("last"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			return w, &Error{Code: Invalid, Message: "last=" + text + " is no number of events"}
+			return w, &Error{Code: BadRequest, Message: "last=" + text + " is no number of events"}
 		}
 		w.Last = int(n)
 	}

@@ -119,7 +119,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/tunnels/%E6%B1%A4%E5%A7%86%2F1/why", 200, `"parameter": "ike.dh_group"`},
 		{"GET", "/v1/tunnels/nobody/why", 404, `"code": "not_found"`},
 		{"GET", "/v1/events?since=yesterday", 400, `2026-03-04T12:00:00Z`},
-		{"GET", "/v1/events?last=-1", 400, `"code": "invalid"`},
+		{"GET", "/v1/events?last=-1", 400, `"code": "bad_request"`},
 		{"POST", "/v1/tunnels/nobody/up", 404, `"code": "not_found"`},
 		{"POST", "/v1/tunnels/nobody/down", 500, `"message": "the machine is on fire"`},
 		{"POST", "/v1/reload", 422, `"line": 3`},

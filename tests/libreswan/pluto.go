@@ -33,7 +33,7 @@ func Available() error {
 		}
 	}
 	if !netns.InVM() {
-		return errors.New("no kernel with ESP that Libreswan could use; run it with tests/vm/run")
+		return errors.New("the Libreswan here needs a kernel with ESP, and its programs at " + programs + "; run it with tests/vm/run")
 	}
 	return nil
 }
