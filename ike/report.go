@@ -15,22 +15,22 @@ type Kind uint8
 
 // The kinds of Report.
 const (
-	MessageIn      Kind = iota + 1 // a message was accepted; Exchange, Step, Bytes
-	MessageOut                     // a message was sent for the first time; Exchange, Step, Bytes
-	Resent                         // the last message was sent again; Try
-	SessionUp                      // phase 1 is done; Session
-	SessionDown                    // the session ended; Fault says why when it was not asked for
-	ChildUp                        // both SAs of a pair stand; Child
-	ChildFailed                    // a quick mode failed; Sel, Initiator, Fault
-	ChildDown                      // a pair's SAs are gone; Child, Fault
-	PeerDeleted                    // the peer deleted the SA that it names SPI; engine only
-	Refused                        // we refused what the peer offered, or ignored what it sent; Fault
-	TunnelChanged                  // a tunnel's State changed; State, Fault
-	PeerRestarted                  // the peer says that it holds nothing else of ours (INITIAL-CONTACT)
-	PeerMoved                      // an authenticated message came from elsewhere; Remote is where the peer is now
-	PeerClosed                     // the peer deleted another ISAKMP SA of its own: Cookies; engine only
-	ChildUnproven                  // the peer began a quick mode and did not end it; Sel, SPI, Fault
-	SessionChanged                 // what is known of an established session has changed; Session
+	MessageIn        Kind = iota + 1 // a message was accepted; Exchange, Step, Bytes
+	MessageOut                       // a message was sent for the first time; Exchange, Step, Bytes
+	Resent                           // the last message was sent again; Try
+	SessionUp                        // phase 1 is done; Session
+	SessionDown                      // the session ended; Fault says why when it was not asked for
+	ChildUp                          // both SAs of a pair stand; Child
+	ChildFailed                      // a quick mode failed; Sel, Initiator, Fault
+	ChildDown                        // a pair's SAs are gone; Child, Fault
+	PeerDeleted                      // the peer deleted the SA that it names SPI; engine only
+	Refused                          // we refused what the peer offered, or ignored what it sent; Fault
+	TunnelChanged                    // a tunnel's State changed; State, Fault
+	PeerRestarted                    // the peer says that it holds nothing else of ours (INITIAL-CONTACT)
+	PeerMoved                        // an authenticated message came from elsewhere; Remote is where the peer is now
+	PeerClosed                       // the peer deleted another ISAKMP SA of its own: Cookies; engine only
+	ChildUnconfirmed                 // the peer began a quick mode and did not end it; Sel, SPI, Fault
+	SessionChanged                   // what is known of an established session has changed; Session
 )
 
 var kinds = [...]string{
@@ -38,7 +38,7 @@ var kinds = [...]string{
 	SessionDown: "session down", ChildUp: "child up", ChildFailed: "child failed", ChildDown: "child down",
 	PeerDeleted: "peer deleted", Refused: "refused", TunnelChanged: "tunnel changed",
 	PeerRestarted: "peer restarted", PeerMoved: "peer moved", PeerClosed: "peer closed",
-	ChildUnproven: "child unproven", SessionChanged: "session changed",
+	ChildUnconfirmed: "child unconfirmed", SessionChanged: "session changed",
 }
 
 func (k Kind) String() string {

@@ -32,7 +32,7 @@ func (e *Engine) replacing(s *session, said []ike.Action) map[uint32]handover {
 		if !ok || r.Kind != ike.ChildUp || !r.Child.Initiator || s.member == nil {
 			continue
 		}
-		if c, ok := s.member.Sending(r.Child.Sel); ok {
+		if c, ok := s.member.Sending(r.Child.Sel); ok && c.SPIOut != r.Child.SPIOut {
 			if waits == nil {
 				waits = map[uint32]handover{}
 			}
@@ -47,7 +47,7 @@ func (e *Engine) replacing(s *session, said []ike.Action) map[uint32]handover {
 // putOff has an outbound SA wait. What the pair would send with meanwhile must
 // be there.
 func (e *Engine) putOff(h handover) {
-	e.release(func(o handover) bool { return o.out.ID() == h.older })
+	e.release(func(o handover) bool { return o.out.ReqID == h.out.ReqID })
 	e.handovers = append(e.handovers, h)
 }
 
@@ -67,13 +67,16 @@ func (e *Engine) release(ready func(handover) bool) {
 }
 
 // handOverBefore ends the wait of those whose older SA is about to go, or to
-// follow a peer that moved. One that is itself to be removed is never installed,
+// follow a peer that moved, and of those that a newer one follows: what is added
+// last is what sends. One that is itself to be removed is never installed,
 // and one that is to follow has to be there for that.
 func (e *Engine) handOverBefore(a ike.Action) {
 	if len(e.handovers) == 0 {
 		return
 	}
 	switch a := a.(type) {
+	case ike.Install:
+		e.release(func(h handover) bool { return a.SA.Dir == xfrm.Out && h.out.ReqID == a.SA.ReqID })
 	case ike.Remove:
 		id := xfrm.SAID{SPI: a.SPI, Dst: a.Dst}
 		e.handovers = slices.DeleteFunc(e.handovers, func(h handover) bool { return h.out.ID() == id })

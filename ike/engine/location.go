@@ -137,10 +137,11 @@ func (e *Engine) espMoved(in ike.Moved) {
 			continue
 		}
 		if s := m.established(); s != nil {
-			e.drive(s, in)
+			e.drive(s, in) // which says whether it follows to another address
 		}
-		e.locate(m, in.From.Addr().Unmap())
-		e.tell(m, tunnel.Moved{To: in.From})
+		if m.at.remote == in.From.Addr().Unmap() {
+			e.tell(m, tunnel.Moved{To: in.From})
+		}
 		return
 	}
 }

@@ -191,11 +191,14 @@ func TestESPMoves(t *testing.T) {
 			b.tell(ike.Moved{SPI: 0x999, From: netip.AddrPortFrom(there, 31000)})
 			b.wantWords("")
 			b.tell(ike.Moved{SPI: 0x300, From: netip.AddrPortFrom(elsewhere, 31000)})
+			b.wantWords("") // the session does not say that it follows
+			b.fakes[0].says = []ike.Action{ike.Report{Kind: ike.PeerMoved, Remote: netip.AddrPortFrom(elsewhere, 31000)}}
+			b.tell(ike.Moved{SPI: 0x300, From: netip.AddrPortFrom(elsewhere, 31000)})
 			want := ""
 			if p.Anywhere() {
-				want = "locate, remove 300, remove 1300, child down, tunnel changed"
+				want = "peer moved, locate, remove 300, remove 1300, child down, tunnel changed"
 			}
-			if got := b.words(); len(got) < len(want) || got[:len(want)] != want {
+			if got := b.words(); got != want {
 				t.Errorf("the engine says %q, wants %q", got, want)
 			}
 		})

@@ -214,6 +214,7 @@ func (e *Engine) handOver(m *member) {
 func (e *Engine) disconnect(m *member) {
 	m.waiting, m.renewal = nil, false
 	for _, s := range slices.Clone(m.sessions) {
+		s.asked, s.renewal = nil, false // the tunnel has forgotten what it asked for
 		e.hangUp(s)
 	}
 }

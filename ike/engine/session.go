@@ -136,9 +136,9 @@ func (e *Engine) heard(s *session, r ike.Report, ends bool) {
 		e.childUp(s, *r.Child)
 	case ike.ChildFailed:
 		e.childFailed(s, r, ends)
-	case ike.ChildUnproven:
+	case ike.ChildUnconfirmed:
 		e.note(s, r)
-		e.tellLater(s.member, tunnel.Unproven{Sel: r.Sel})
+		e.tellLater(s.member, tunnel.Unconfirmed{Sel: r.Sel})
 	case ike.PeerDeleted:
 		e.tellLater(s.member, tunnel.PeerDeleted{SPI: r.SPI})
 	case ike.PeerRestarted:
@@ -290,7 +290,7 @@ func (e *Engine) sessionDown(s *session, f *ike.Fault) {
 		e.tell(m, tunnel.SessionDown{
 			Asked: s.asked, Fault: f, Exchange: s.exchange(stood), Renewal: s.renewal && !stood, Last: stood && left == nil,
 		})
-		if stood && left != nil && left.superseded {
+		if stood && left != nil && left.superseded && !left.status.Renew.IsZero() {
 			e.tell(m, tunnel.SessionAges{Renew: e.now}) // nobody asks for the peer under it, nor renews it
 		}
 	})

@@ -160,13 +160,13 @@ func TestMoved(t *testing.T) {
 }
 
 // A pair that the peer began and did not prove is asked for once.
-func TestUnproven(t *testing.T) {
+func TestUnconfirmed(t *testing.T) {
 	tun := tell(t, peer(ike.Passive, 2),
 		step{0, living(answered(0, 0x300)), "partly up"},
-		step{0, Unproven{sel(0)}, ""},
-		step{0, Unproven{sel(1)}, "negotiate 1"},
-		step{0, Unproven{sel(1)}, ""},
-		step{0, Unproven{sel(9)}, ""},
+		step{0, Unconfirmed{sel(0)}, ""},
+		step{0, Unconfirmed{sel(1)}, "negotiate 1"},
+		step{0, Unconfirmed{sel(1)}, ""},
+		step{0, Unconfirmed{sel(9)}, ""},
 		step{minute, ChildFailed{sel(1), fault(ike.CauseTimeout)}, ""},
 		step{minute, Tick{}, ""},
 	)

@@ -51,9 +51,9 @@ type ChildFailed struct {
 	Fault *ike.Fault
 }
 
-// Unproven says that the peer began a quick mode for a pair and did not end it: to
+// Unconfirmed says that the peer began a quick mode for a pair and did not end it: to
 // the peer the pair may stand.
-type Unproven struct{ Sel xfrm.Selector }
+type Unconfirmed struct{ Sel xfrm.Selector }
 
 // PeerDeleted says that the peer deleted the child with this SPI: its own
 // inbound one, or ours as some Ciscos name it (both are accepted).
@@ -124,7 +124,7 @@ func (SessionAges) input()   {}
 func (SessionDown) input()   {}
 func (ChildUp) input()       {}
 func (ChildFailed) input()   {}
-func (Unproven) input()      {}
+func (Unconfirmed) input()   {}
 func (PeerDeleted) input()   {}
 func (InstallFailed) input() {}
 func (Expired) input()       {}

@@ -128,9 +128,9 @@ func (t *Tunnel) childFailed(in ChildFailed) {
 	}
 }
 
-// unproven asks once for a pair that the peer may take for up, also where it is
+// unconfirmed asks once for a pair that the peer may take for up, also where it is
 // the peer that begins: else one end would be up and the other down.
-func (t *Tunnel) unproven(sel xfrm.Selector) {
+func (t *Tunnel) unconfirmed(sel xfrm.Selector) {
 	if p := t.pair(sel); p != nil && !p.asked && t.desire != off && !t.stands(p) {
 		t.negotiate(p)
 	}

@@ -103,8 +103,8 @@ func (t *Tunnel) Step(now time.Time, in Input) []Action {
 		t.childUp(in.Child)
 	case ChildFailed:
 		t.childFailed(in)
-	case Unproven:
-		t.unproven(in.Sel)
+	case Unconfirmed:
+		t.unconfirmed(in.Sel)
 	case PeerDeleted:
 		t.peerDeleted(in.SPI)
 	case InstallFailed:
@@ -218,6 +218,9 @@ func (t *Tunnel) sessionDown(in SessionDown) {
 	}
 	if in.Last && !t.renew.IsZero() {
 		t.renew = latest(t.renew, t.now.Add(headStart)) // the peer's next one may be on its way
+	}
+	if t.peer.Anywhere() && (in.Last || !began.IsZero()) {
+		t.reviving = false // only the peer can begin
 	}
 }
 

@@ -107,7 +107,7 @@ func TestDuplicatesDoNotKeepAQuickModeAlive(t *testing.T) {
 		p.says(p.a, qm1)
 		p.run(5 * time.Second)
 	}
-	p.b.wantFault(ike.ChildUnproven, ike.CauseTimeout)
+	p.b.wantFault(ike.ChildUnconfirmed, ike.CauseTimeout)
 }
 
 // A resend of QM1 that comes after we gave up gets no QM2: the SA that it

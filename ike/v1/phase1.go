@@ -39,7 +39,7 @@ const (
 	inClear    form = iota
 	encrypted       // of phase 1's own key
 	eitherForm      // as the peer likes
-	unproven        // in clear, and what accept computes shows whether it is the peer's
+	untried         // in clear, and what accept computes shows whether it is the peer's
 )
 
 // fits tells whether a message may have these flags.
@@ -59,7 +59,7 @@ var tables = map[isakmp.Exchange]map[state]row{
 	},
 	isakmp.AggressiveMode: {
 		wantOffer:          {"AM1", inClear, (*Session).takeWholeOffer},
-		wantResponderProof: {"AM2", unproven, (*Session).takeResponderProof},
+		wantResponderProof: {"AM2", untried, (*Session).takeResponderProof},
 		wantInitiatorProof: {"AM3", eitherForm, (*Session).takeInitiatorProof},
 	},
 }
@@ -118,7 +118,7 @@ func (s *Session) takePhase1(m message) {
 		s.refusePhase1(m, row.step, no)
 		return
 	}
-	if row.form != unproven {
+	if row.form != untried {
 		s.accepted(m, row.step)
 	}
 	accept()

@@ -69,7 +69,7 @@ func (s *Session) tickQuick(q *quick) {
 // begins anew.
 func (s *Session) quickTimedOut(q *quick) {
 	if !q.initiator {
-		s.leaveUnproven(q)
+		s.leaveUnconfirmed(q)
 		return
 	}
 	f := &ike.Fault{
@@ -86,10 +86,10 @@ func (s *Session) quickTimedOut(q *quick) {
 	}
 }
 
-// leaveUnproven stops waiting for QM3. To a peer that got QM2 the pair stands, and
+// leaveUnconfirmed stops waiting for QM3. To a peer that got QM2 the pair stands, and
 // it may send on it as long as it lives: the inbound SA stays for that, and what
 // comes in proves all that QM3 would. A pair has one such SA at most.
-func (s *Session) leaveUnproven(q *quick) {
+func (s *Session) leaveUnconfirmed(q *quick) {
 	for _, o := range s.sortedQuicks() {
 		if o.phase == unconfirmed && o.child.Sel == q.child.Sel {
 			s.failQuick(o, noProof(s.remote))
@@ -97,7 +97,7 @@ func (s *Session) leaveUnproven(q *quick) {
 	}
 	q.replies = q.replies.silent() // the initiator does not resend for so long
 	q.phase, q.ends = unconfirmed, q.begun.Add(q.child.Lifetime.Min(q.choice.life).Time)
-	s.report(ike.Report{Kind: ike.ChildUnproven, Sel: q.child.Sel, SPI: q.spiIn, Fault: noProof(s.remote)})
+	s.report(ike.Report{Kind: ike.ChildUnconfirmed, Sel: q.child.Sel, SPI: q.spiIn, Fault: noProof(s.remote)})
 }
 
 func noProof(peer netip.AddrPort) *ike.Fault {

@@ -292,7 +292,7 @@ func TestDeletes(t *testing.T) {
 
 // A responder that never gets QM3 keeps its inbound SA: to the initiator QM2 was
 // the end, and what it sends proves that it has got that.
-func TestUnprovenSA(t *testing.T) {
+func TestUnconfirmedSA(t *testing.T) {
 	without := func(t *testing.T) (*pair, *ike.ChildSA) {
 		p := newPair(t, first(peers()), second(peers()))
 		quick := 0
@@ -310,7 +310,7 @@ func TestUnprovenSA(t *testing.T) {
 		if p.b.has(ike.ChildUp) != nil || len(p.b.sas) != 1 {
 			t.Fatalf("the responder has %d SAs", len(p.b.sas))
 		}
-		p.b.wantFault(ike.ChildUnproven, ike.CauseTimeout)
+		p.b.wantFault(ike.ChildUnconfirmed, ike.CauseTimeout)
 		return p, p.a.has(ike.ChildUp).Child
 	}
 	t.Run("is proved by traffic", func(t *testing.T) {
