@@ -29,14 +29,20 @@ type kind struct {
 	name      string
 	start     startSide
 	available func() error
+	loses     int // pings that a story of rekeys may lose with it
 }
+
+// libreLoses is what was measured of Libreswan 4.10: when it answers quick modes
+// that replace its SAs, a packet is lost now and then, on a busy machine up to one
+// for each rekey of a story. With strongSwan, and with ourselves, none may be.
+const libreLoses = 6
 
 // kinds are the makes that can be met on this machine.
 func kinds(t *testing.T) []kind {
 	t.Helper()
-	all := []kind{{"strongSwan", startSwan, swan.Available}}
+	all := []kind{{"strongSwan", startSwan, swan.Available, 0}}
 	if kernelESP() {
-		all = append(all, kind{"Libreswan", startLibre, libreswan.Available})
+		all = append(all, kind{"Libreswan", startLibre, libreswan.Available, libreLoses})
 	}
 	for _, k := range all {
 		if err := k.available(); err != nil {

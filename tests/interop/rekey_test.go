@@ -21,7 +21,7 @@ func rekeys() int {
 func TestRekeysLoseNothing(t *testing.T) {
 	needStrongSwan(t)
 	m := meet(t, netns.QuickStart(), startTwin, startSwan)
-	by := kind{"strongSwan", startSwan, swan.Available}
+	by := kind{"strongSwan", startSwan, swan.Available, 0}
 	for _, end := range []struct {
 		name          string
 		theirs        bool

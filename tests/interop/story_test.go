@@ -28,6 +28,8 @@ type play struct {
 	scenario
 	ctx  context.Context
 	peer foreign
+
+	loses int // pings that may be lost
 }
 
 // storyTime is how long a story may take.
@@ -48,7 +50,7 @@ func (m *meeting) tell(t *testing.T, by kind, st story) {
 		return
 	}
 	m.watch(t)
-	st.then(&play{t, m, s, ctx, m.theirs.(foreign)})
+	st.then(&play{t, m, s, ctx, m.theirs.(foreign), by.loses})
 }
 
 // tellAll plays stories with each kind of peer, one after the other in one bed.
