@@ -13,8 +13,8 @@ func (c *cli) rekey() *cobra.Command {
 		Use:   "rekey TUNNEL [ike|ipsec]",
 		Short: "Replace a tunnel's keys now",
 		Long: "Replace a tunnel's keys now: those of phase 1 (ike), those of its pairs of\n" +
-			"networks (ipsec), or both. The old keys serve until the new ones are there;\n" +
-			"no packet is lost. A tunnel that is not up has none to replace.",
+			"networks (ipsec), or both. The old keys serve until the new ones are there.\n" +
+			"A tunnel that is not up has none to replace.",
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: c.rekeyWords,
 		RunE: func(cmd *cobra.Command, args []string) error {
