@@ -228,7 +228,7 @@ func (s *story) proposal(text string) ike.Proposal {
 }
 
 func (s *story) state(word string) ike.State {
-	for st := ike.Down; st <= ike.Disabled; st++ {
+	for st := ike.Down; st <= ike.Silent; st++ {
 		if st.String() == word {
 			return st
 		}
