@@ -61,7 +61,7 @@ type Engine struct {
 
 	sas       map[uint32]*standing // by SPI
 	spoken    map[uint32]*session  // SPIs that were handed out and are not installed yet
-	handovers []handover           // the first to end its wait is the first
+	handovers []handover           // in the order of their children
 
 	half      halfOpen
 	starts    starts
@@ -169,7 +169,7 @@ func (e *Engine) Wake() (time.Time, bool) {
 
 // tick wakes whoever is due, each once.
 func (e *Engine) tick() {
-	e.release(func(h handover) bool { return !h.due.After(e.now) })
+	e.release(func(h handover) bool { return !h.due.IsZero() && !h.due.After(e.now) })
 	for _, a := range e.deadlines.due(e.now) {
 		if a.session != nil {
 			e.drive(a.session, ike.Tick{})
@@ -215,8 +215,9 @@ func (e *Engine) settle() {
 }
 
 func (e *Engine) emit(a ike.Action) {
-	e.handOverBefore(a)
-	e.out = append(e.out, a)
+	if e.handOverBefore(a) {
+		e.out = append(e.out, a)
+	}
 }
 
 func (e *Engine) newJob() uint64 {

@@ -17,7 +17,7 @@ type handover struct {
 	out   xfrm.SA
 	spiIn uint32    // the child's inbound SA
 	older xfrm.SAID // what sends meanwhile
-	due   time.Time
+	due   time.Time // zero once a newer child was handed over: only when that goes
 }
 
 // handoverTime is how long a handover waits.
@@ -44,53 +44,91 @@ func (e *Engine) replacing(s *session, said []ike.Action) map[uint32]handover {
 	return waits
 }
 
-// putOff has an outbound SA wait. What the pair would send with meanwhile must
-// be there.
+// putOff has an outbound SA wait.
 func (e *Engine) putOff(h handover) {
-	e.release(func(o handover) bool { return o.out.ReqID == h.out.ReqID })
+	e.replaced(h.out)
 	e.handovers = append(e.handovers, h)
+}
+
+// replaced forgets one that waits when the peer chose its SPI again.
+func (e *Engine) replaced(sa xfrm.SA) {
+	e.handovers = slices.DeleteFunc(e.handovers, func(h handover) bool { return h.out.ID() == sa.ID() })
 }
 
 // release ends the wait of those that a condition names.
 func (e *Engine) release(ready func(handover) bool) {
-	var now []handover
-	e.handovers = slices.DeleteFunc(e.handovers, func(h handover) bool {
+	for i := 0; i < len(e.handovers); i++ {
+		h := e.handovers[i]
 		if !ready(h) {
-			return false
+			continue
 		}
-		now = append(now, h)
-		return true
-	})
-	for _, h := range now {
+		e.handovers = slices.Delete(e.handovers, i, i+1)
+		e.overtake(h.out, i)
 		e.out = append(e.out, ike.Install{SA: h.out})
+		i--
 	}
 }
 
-// handOverBefore ends the wait of those whose older SA is about to go, or to
-// follow a peer that moved, and of those that a newer one follows: what is added
-// last is what sends. One that is itself to be removed is never installed,
-// and one that is to follow has to be there for that.
-func (e *Engine) handOverBefore(a ike.Action) {
-	if len(e.handovers) == 0 {
-		return
+// overtake puts those of the first n that wait for the same pair behind an SA that
+// is installed. What is added last is what sends, so they cannot follow it; to go
+// before it they would have to send, and the peer may not have them yet.
+func (e *Engine) overtake(newer xfrm.SA, n int) {
+	for i := range e.handovers[:n] {
+		if h := &e.handovers[i]; h.out.ReqID == newer.ReqID {
+			h.older, h.due = newer.ID(), time.Time{}
+		}
 	}
+}
+
+// handOverBefore does to those that wait what an action means for them: the older
+// SA of one is about to go, or it is to go itself and is never installed, or is
+// overtaken by a newer one, or is to follow a peer that moved. It reports whether
+// the action is for the data plane too.
+func (e *Engine) handOverBefore(a ike.Action) bool {
 	switch a := a.(type) {
 	case ike.Install:
-		e.release(func(h handover) bool { return a.SA.Dir == xfrm.Out && h.out.ReqID == a.SA.ReqID })
+		if a.SA.Dir == xfrm.Out {
+			e.replaced(a.SA)
+			e.overtake(a.SA, len(e.handovers))
+		}
 	case ike.Remove:
-		id := xfrm.SAID{SPI: a.SPI, Dst: a.Dst}
-		e.handovers = slices.DeleteFunc(e.handovers, func(h handover) bool { return h.out.ID() == id })
-		e.release(func(h handover) bool { return h.older == id })
+		e.goes(xfrm.SAID{SPI: a.SPI, Dst: a.Dst})
 	case ike.Follow:
-		id := xfrm.SAID{SPI: a.SPI, Dst: a.Dst}
-		e.release(func(h handover) bool { return h.older == id || h.out.ID() == id })
+		if i := e.waiting(xfrm.SAID{SPI: a.SPI, Dst: a.Dst}); i >= 0 {
+			e.handovers[i].out.Encap = a.Encap
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) waiting(id xfrm.SAID) int {
+	return slices.IndexFunc(e.handovers, func(h handover) bool { return h.out.ID() == id })
+}
+
+// goes hands over to those that wait behind an SA; behind one that waits itself,
+// they wait on for what that waited for.
+func (e *Engine) goes(id xfrm.SAID) {
+	i := e.waiting(id)
+	if i < 0 {
+		e.release(func(h handover) bool { return h.older == id })
+		return
+	}
+	gone := e.handovers[i]
+	e.handovers = slices.Delete(e.handovers, i, i+1)
+	for k := range e.handovers {
+		if h := &e.handovers[k]; h.older == id {
+			h.older = gone.older
+		}
 	}
 }
 
 // nextHandover is when the first wait ends.
-func (e *Engine) nextHandover() (time.Time, bool) {
-	if len(e.handovers) == 0 {
-		return time.Time{}, false
+func (e *Engine) nextHandover() (due time.Time, waits bool) {
+	for _, h := range e.handovers {
+		if !h.due.IsZero() && (!waits || h.due.Before(due)) {
+			due, waits = h.due, true
+		}
 	}
-	return e.handovers[0].due, true
+	return due, waits
 }

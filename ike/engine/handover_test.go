@@ -30,18 +30,41 @@ func (b *bench) negotiated(f *fake, c *ike.ChildSA) {
 		ike.Report{Kind: ike.ChildUp, Sel: c.Sel, Child: c})
 }
 
-// What is added last is what sends: a child of the peer's does not get ahead of
-// one of ours that waits, and one whose SPI is that of the older does not wait.
+// What is added last is what sends: one that waits does not get ahead of a newer
+// one, which was handed over before it, nor is it installed just before that.
 func TestHandoverKeepsTheOrder(t *testing.T) {
 	theirs := child(0, 0x302, 0x1302)
 	theirs.Initiator = false
+	ours, next := child(0, 0x301, 0x1301), child(0, 0x302, 0x1302)
+	gone := func(c *ike.ChildSA) func(*bench) {
+		return func(b *bench) {
+			b.now = b.now.Add(time.Second)
+			b.tell(ike.LimitReached{SPI: c.SPIIn, Dst: here, Hard: true})
+		}
+	}
+	uses := func(c *ike.ChildSA) func(*bench) {
+		return func(b *bench) { b.tell(ike.Used{SPI: c.SPIIn}) }
+	}
+	makes := func(c *ike.ChildSA) func(*bench) {
+		return func(b *bench) { b.negotiated(b.fakes[0], c) }
+	}
+	waits := func(b *bench) {
+		b.now = b.now.Add(time.Minute)
+		b.tell(ike.Tick{})
+	}
 	for name, tc := range map[string]struct {
-		second, third *ike.ChildSA
-		want          []string // of the Steps of the two
+		then []func(*bench)
+		want []string // the outbound SAs that each installs
 	}{
-		"ours waits, the peer's comes": {child(0, 0x301, 0x1301), theirs, []string{"[]", "[1301 1302]"}},
-		"ours waits, ours comes":       {child(0, 0x301, 0x1301), child(0, 0x302, 0x1302), []string{"[]", "[1301]"}},
-		"the peer's SPI again":         {child(0, 0x301, 0x1300), child(0, 0x302, 0x1300), []string{"[1300]", "[1300]"}},
+		"ours waits for time":                         {[]func(*bench){makes(ours), waits}, []string{"[]", "[1301]"}},
+		"ours waits for use":                          {[]func(*bench){makes(ours), uses(ours), waits}, []string{"[]", "[1301]", "[]"}},
+		"the peer's overtakes ours":                   {[]func(*bench){makes(ours), makes(theirs), uses(ours), waits}, []string{"[]", "[1302]", "[]", "[]"}},
+		"the peer's overtakes ours and goes":          {[]func(*bench){makes(ours), makes(theirs), waits, gone(theirs)}, []string{"[]", "[1302]", "[]", "[1301]"}},
+		"ours, ours, both wait for time":              {[]func(*bench){makes(ours), makes(next), waits}, []string{"[]", "[]", "[1301 1302]"}},
+		"ours, ours, the newer is used first":         {[]func(*bench){makes(ours), makes(next), uses(next), waits}, []string{"[]", "[]", "[1302]", "[]"}},
+		"ours, ours, the older goes":                  {[]func(*bench){makes(ours), makes(next), gone(ours), waits}, []string{"[]", "[]", "[]", "[1302]"}},
+		"the peer's SPI again":                        {[]func(*bench){makes(child(0, 0x301, 0x1300)), makes(child(0, 0x302, 0x1300))}, []string{"[1300]", "[1300]"}},
+		"the peer's SPI again, of the one that waits": {[]func(*bench){makes(ours), makes(child(0, 0x302, 0x1301)), waits}, []string{"[]", "[1301]", "[]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, Options{})
@@ -50,18 +73,34 @@ func TestHandoverKeepsTheOrder(t *testing.T) {
 			b.upNow(b.fakes[0], "a")
 			b.negotiated(b.fakes[0], child(0, 0x300, 0x1300))
 			var got []string
-			for _, c := range []*ike.ChildSA{tc.second, tc.third} {
-				b.negotiated(b.fakes[0], c)
+			for _, then := range tc.then {
+				then(b)
 				got = append(got, fmt.Sprint(b.outbound()))
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("installs %v, want %v", got, tc.want)
 			}
-			b.now = b.now.Add(time.Minute)
-			b.tell(ike.Tick{})
-			if len(b.handovers) != 0 {
-				t.Errorf("%d wait for ever", len(b.handovers))
-			}
 		})
+	}
+}
+
+// One that waits follows a peer that moved without being installed.
+func TestHandoverFollows(t *testing.T) {
+	b := newBench(t, Options{})
+	b.tell(ike.Configure{Peers: []ike.Peer{peerOf("a", there, 1)}})
+	b.first(7, there)
+	b.upNow(b.fakes[0], "a")
+	b.negotiated(b.fakes[0], child(0, 0x300, 0x1300))
+	b.negotiated(b.fakes[0], child(0, 0x301, 0x1301))
+	moved := xfrm.Encap{SrcPort: 4500, DstPort: 60000}
+	if b.handOverBefore(ike.Follow{SPI: 0x1301, Dst: there, Encap: moved}) {
+		t.Error("the data plane is told of an SA that it has not")
+	}
+	b.now = b.now.Add(time.Minute)
+	b.tell(ike.Tick{})
+	for _, a := range b.out {
+		if in, ok := a.(ike.Install); ok && in.SA.Encap != moved {
+			t.Errorf("installs %+v, want it to follow", in.SA)
+		}
 	}
 }

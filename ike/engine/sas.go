@@ -111,7 +111,7 @@ func (e *Engine) failed(in ike.Failed) {
 // used tells the session that negotiates an inbound SA, or the tunnel that owns
 // it, that the peer sends on it. To the tunnel's session it is a sign of life.
 func (e *Engine) used(in ike.Used) {
-	e.release(func(h handover) bool { return h.spiIn == in.SPI })
+	e.release(func(h handover) bool { return h.spiIn == in.SPI && !h.due.IsZero() })
 	for st := e.sas[in.SPI]; st != nil; st = st.next {
 		switch {
 		case st.member != nil && st.dst == st.member.Peer().Local:
