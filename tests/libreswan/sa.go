@@ -69,7 +69,7 @@ var (
 	espLine    = regexp.MustCompile(`(?m)^000 "([^"]+)": +ESP algorithm newest: ([^;\s]+); pfsgroup=(\S+)`)
 	phase1Line = regexp.MustCompile(`(?m)^000 #(\d+): "([^"]+)":\d+ STATE_(MAIN_I4|MAIN_R3|AGGR_I2|AGGR_R2) \(IKE SA established\)`)
 	phase2Line = regexp.MustCompile(`(?m)^000 #(\d+): "([^"]+)":\d+ STATE_QUICK_\S+ \(IPsec SA established\);(.*)$`)
-	spiLine    = regexp.MustCompile(`(?m)^000 #(\d+): "[^"]+" esp\.([0-9a-f]+)@\S+ esp\.([0-9a-f]+)@\S+ `)
+	spiLine    = regexp.MustCompile(`(?m)^000 #(\d+): "[^"]+" esp[.:]([0-9a-f]+)@\S+ esp[.:]([0-9a-f]+)@\S+ `)
 )
 
 // read takes the status of pluto apart.

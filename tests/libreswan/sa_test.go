@@ -28,6 +28,20 @@ func TestTheStatusIsRead(t *testing.T) {
 	}
 }
 
+// Between IPv6 addresses pluto writes a colon before the SPI. The line is that
+// of status.txt, so written.
+func TestTheStatusOverIPv6IsRead(t *testing.T) {
+	text, err := os.ReadFile("testdata/status.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	over6 := strings.NewReplacer("esp.", "esp:", "tun.", "tun:", "1.0.0.", "2001:db8::").Replace(string(text))
+	_, children := read(over6)
+	if len(children) != 1 || children[0].SPIIn != 0xc0972b87 || children[0].SPIOut != 0x43c517b5 {
+		t.Errorf("children %+v, want one with its SPIs", children)
+	}
+}
+
 func TestProposals(t *testing.T) {
 	for names, want := range map[string][]string{
 		"3des-md5-group5":          {"3DES_CBC_192-HMAC_MD5_96", "MODP1536"},

@@ -117,6 +117,28 @@ func TestOverIPv6(t *testing.T) {
 	}
 }
 
+// What a gateway on IPv6 leaks of IPv4 shows on the internet, too. Without a
+// route the kernel would drop it before it asks for a policy, even one that encrypts.
+func TestIPv4LeaksOverIPv6(t *testing.T) {
+	sites := QuickStart()
+	sites.VPC.Public, sites.IDC.Public = netip.MustParsePrefix("2001:db8:1::82/64"), netip.MustParsePrefix("2001:db8:2::5/64")
+	b := ForTest(t, sites)
+	vpc, idc := sites.VPC.Hosts[0], sites.IDC.Hosts[0]
+	for from, to := range map[*Space][2]netip.Prefix{b.VPC: {vpc, idc}, b.IDC: {idc, vpc}} {
+		c, err := b.Internet.Capture(to[0].Masked(), to[1].Masked())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ping := Ping{From: to[0].Addr(), To: to[1].Addr(), Timeout: Patience(200 * time.Millisecond)}
+		if _, err := from.Ping(t.Context(), ping); err == nil {
+			t.Error("the internet knows a way to a network inside")
+		}
+		if tally, err := c.Stop(); err != nil || tally.Clear == 0 {
+			t.Errorf("seen from %s: %v, %v; want the ping", from.Name, tally, err)
+		}
+	}
+}
+
 // The machine's own network is neither changed nor reached.
 func TestTheMachineIsLeftAlone(t *testing.T) {
 	before, err := net.Interfaces()

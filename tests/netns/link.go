@@ -102,22 +102,29 @@ func (e End) ready6(link netlink.Link) error {
 	return err
 }
 
-// Route sends what goes to dst through a next hop.
+// Route sends what goes to dst through a next hop. That of IPv4 may be an IPv6
+// router (RFC 5549).
 func (s *Space) Route(dst netip.Prefix, via netip.Addr) error {
-	err := s.links.RouteReplace(&netlink.Route{Dst: ipNet(dst.Masked()), Gw: via.AsSlice()})
-	if err != nil {
+	route := &netlink.Route{Dst: ipNet(dst.Masked())}
+	if dst.Addr().Is4() && via.Is6() {
+		route.Via = &netlink.Via{AddrFamily: unix.AF_INET6, Addr: via.AsSlice()}
+	} else {
+		route.Gw = via.AsSlice()
+	}
+	if err := s.links.RouteReplace(route); err != nil {
 		return fmt.Errorf("route to %s via %s in namespace %s: %w", dst, via, s.Name, err)
 	}
 	return nil
 }
 
-// DefaultRoute sends everything of via's address family through it.
+// DefaultRoute sends everything through a router: IPv4 in any case, IPv6 if the
+// router's address is of IPv6.
 func (s *Space) DefaultRoute(via netip.Addr) error {
-	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	err := s.Route(netip.PrefixFrom(netip.IPv4Unspecified(), 0), via)
 	if via.Is6() {
-		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		err = errors.Join(err, s.Route(netip.PrefixFrom(netip.IPv6Unspecified(), 0), via))
 	}
-	return s.Route(everything, via)
+	return err
 }
 
 // SetMTU changes the MTU of a device.
