@@ -2,7 +2,6 @@ package ikesim
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -14,118 +13,6 @@ import (
 )
 
 func aggressive(a, b *ike.Peer) { a.Mode, b.Mode = ike.Aggressive, ike.Aggressive }
-
-func aggressivePFS(a, b *ike.Peer) { aggressive(a, b); pfs(a, b) }
-
-// six datagrams are aggressive mode and one quick mode.
-const six = 6
-
-func TestAggressiveAndQuick(t *testing.T) {
-	for _, change := range []func(a, b *ike.Peer){aggressive, aggressivePFS} {
-		w, a, b := tunnel(t, 1, nil, change)
-		w.RunUntilUp(time.Second, gz)
-		w.Run(time.Minute)
-		w.WantUp(gz)
-		w.WantDatagrams(six)
-		a.WantSAs(2)
-		b.WantSAs(2)
-		if got := b.Status(gz).Session.Mode; got != ike.Aggressive {
-			t.Errorf("the session was made by %v", got)
-		}
-	}
-}
-
-// Whatever single datagram is lost, the tunnel is up within the first resend of
-// who waits: the lost one, its resend, an answer that had to be said again, and
-// message 3, which nothing answers, beside a quick mode that nothing answered.
-func TestOneDatagramIsLostInAggressiveMode(t *testing.T) {
-	for i, change := range []func(a, b *ike.Peer){aggressive, aggressivePFS} {
-		for lost := 1; lost <= six; lost++ {
-			t.Run(fmt.Sprintf("PFS %v, datagram %d", i == 1, lost), func(t *testing.T) {
-				w, _, _ := tunnel(t, 1, Lose(lost), change)
-				w.RunUntilUp(3*time.Second, gz)
-				w.Run(time.Minute)
-				w.WantUp(gz)
-				w.WantDatagrams(six + 3)
-			})
-		}
-	}
-}
-
-func TestTwoDatagramsAreLostInAggressiveMode(t *testing.T) {
-	for first := 1; first <= six+1; first++ {
-		for second := first + 1; second <= six+2; second++ {
-			t.Run(fmt.Sprintf("%d and %d", first, second), func(t *testing.T) {
-				w, _, _ := tunnel(t, 1, Lose(first, second), aggressive)
-				w.RunUntilUp(9*time.Second, gz)
-				w.Run(time.Minute)
-				w.WantUp(gz)
-				w.WantDatagrams(six + 6)
-			})
-		}
-	}
-}
-
-func TestEveryDatagramComesTwiceInAggressiveMode(t *testing.T) {
-	for _, after := range []time.Duration{0, time.Millisecond, 25 * time.Millisecond, 3 * time.Second} {
-		t.Run(after.String(), func(t *testing.T) {
-			w, a, b := tunnel(t, 1, Twice(after), aggressivePFS)
-			w.RunUntilUp(time.Second, gz)
-			w.Run(time.Minute)
-			w.WantUp(gz)
-			w.WantDatagrams(2 * six)
-			a.WantSAs(2)
-			b.WantSAs(2)
-		})
-	}
-}
-
-// Message 3 may come after the quick mode that it was sent before.
-func TestOneDatagramComesLateInAggressiveMode(t *testing.T) {
-	for late := 1; late <= six; late++ {
-		for _, by := range []time.Duration{50 * time.Millisecond, 2500 * time.Millisecond, 7 * time.Second} {
-			t.Run(fmt.Sprintf("datagram %d by %v", late, by), func(t *testing.T) {
-				w, _, _ := tunnel(t, 1, Delay(by, late), aggressive)
-				w.RunUntilUp(8*time.Second, gz)
-				w.Run(time.Minute)
-				w.WantUp(gz)
-				w.WantDatagrams(six + 6)
-			})
-		}
-	}
-}
-
-func TestOneDatagramIsSpoiledInAggressiveMode(t *testing.T) {
-	for spoiled := 1; spoiled <= six; spoiled++ {
-		for bit := 5; bit < 8*480; bit += 197 {
-			w, _, _ := tunnel(t, 1, Spoil(spoiled, bit), aggressive)
-			w.Run(3 * time.Minute)
-			w.WantUp(gz)
-			w.WantDatagrams(6 * six)
-			if t.Failed() {
-				t.Fatalf("bit %d of datagram %d", bit, spoiled)
-			}
-		}
-	}
-}
-
-func TestChaosInAggressiveMode(t *testing.T) {
-	for i := range 25 {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			w, _, _ := tunnel(t, 3, Chaos(t.Name(), 0.15), func(a, b *ike.Peer) {
-				aggressivePFS(a, b)
-				if i%2 == 0 {
-					b.Start = ike.Active
-				}
-			})
-			w.Run(5 * time.Minute)
-			w.Rule = nil
-			w.Run(2 * time.Minute)
-			w.WantUp(gz)
-			w.WantDatagrams(180)
-		})
-	}
-}
 
 func TestBothBeginAtOnceInAggressiveMode(t *testing.T) {
 	w, a, b := tunnel(t, 2, nil, func(a, b *ike.Peer) { aggressive(a, b); bothActive(a, b) })
