@@ -29,7 +29,8 @@ type play struct {
 	ctx  context.Context
 	peer foreign
 
-	loses int // pings that may be lost
+	loses int // see kind
+	asked int // pairs that were replaced at our asking
 }
 
 // storyTime is how long a story may take.
@@ -50,7 +51,7 @@ func (m *meeting) tell(t *testing.T, by kind, st story) {
 		return
 	}
 	m.watch(t)
-	st.then(&play{t, m, s, ctx, m.theirs.(foreign), by.loses})
+	st.then(&play{T: t, meeting: m, scenario: s, ctx: ctx, peer: m.theirs.(foreign), loses: by.loses})
 }
 
 // tellAll plays stories with each kind of peer, one after the other in one bed.
