@@ -32,6 +32,7 @@ const DefaultSocket = api.DefaultSocket
 type Options struct {
 	ConfigPath string          // a file, or a directory
 	Socket     string          // of the API; "" for none
+	State      string          // the directory of what outlives the process; "" for none
 	Log        *slog.Logger    // never nil
 	Version    string          // what the program calls itself
 	Reload     <-chan struct{} // asks for a reload; nil for never
@@ -66,9 +67,11 @@ func run(ctx context.Context, o Options, h host) error {
 		defer control.Close()
 	}
 	l := newLoop(o.Log)
+	l.remember(o.State)
 	if err := l.start(ctx, h, p); err != nil {
 		return errors.Join(err, l.close())
 	}
+	l.program = o.Version
 	s := newService(l, o.ConfigPath, o.Version)
 	return errors.Join(s.live(ctx, control, o.Reload), l.close())
 }
@@ -82,11 +85,13 @@ func listen(path string) (net.Listener, error) {
 }
 
 func newLoop(log *slog.Logger) *loop {
-	return &loop{
+	l := &loop{
 		log: log, engine: engine.New(engine.Options{Rand: rand.Reader, HalfOpen: halfOpen}), pool: newPool(), resolver: newResolver(),
 		where: located{}, probed: map[string]monitor.Result{}, ledger: newLedger(), reporter: newReporter(log), readers: readers{}, notify: newNotifier(),
-		do: make(chan func()), ended: make(chan struct{}),
+		do: make(chan func()), ended: make(chan struct{}), tally: newTally(), past: newChronicle(),
 	}
+	l.exporter = &exporter{handler: l.observed()}
+	return l
 }
 
 // start opens the machine. The guard stands before anything else is touched,
@@ -157,6 +162,9 @@ func (s *service) live(ctx context.Context, control net.Listener, reload <-chan 
 	g, ctx := errgroup.WithContext(ctx)
 	if control != nil {
 		server := api.NewServer(s, s.program)
+		for _, path := range observedPaths {
+			server.Handle("GET "+path, l.exporter.handler)
+		}
 		g.Go(func() error { return server.Serve(control) })
 		g.Go(func() error {
 			<-l.ended // callers hear how it ended before the socket goes
@@ -223,12 +231,13 @@ func (l *loop) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	_, err := sweep(ctx, l.plane)
+	l.lastChapter()
 	return err
 }
 
 // close lets go of what start opened.
 func (l *loop) close() error {
-	var errs []error
+	errs := []error{l.exporter.close()}
 	if l.wire != nil {
 		errs = append(errs, l.wire.Close())
 	}

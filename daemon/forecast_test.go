@@ -43,7 +43,7 @@ func TestByteLimitsAreForeseen(t *testing.T) {
 		t.Run(story.name, func(t *testing.T) {
 			l, now := newLedger(), start
 			sa := xfrm.SA{Dir: xfrm.Out, SPI: 1000, ReqID: 7, Hard: xfrm.Limit{Bytes: story.limit}}
-			l.put(sa, "a", now)
+			l.put(sa, account{tunnel: "a"}, now)
 			l.update(now, nil)
 			var used uint64
 			for i, p := range story.polls {
@@ -70,7 +70,7 @@ func TestByteLimitsAreForeseen(t *testing.T) {
 func TestASoftLimitIsToldOnce(t *testing.T) {
 	l := newLedger()
 	sa := xfrm.SA{Dir: xfrm.Out, SPI: 1000, Hard: xfrm.Limit{Bytes: 1000}}
-	l.put(sa, "a", start)
+	l.put(sa, account{tunnel: "a"}, start)
 	if !l.tell(sa.ID()) || l.tell(sa.ID()) {
 		t.Error("want it told the first time alone")
 	}

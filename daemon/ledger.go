@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/api"
@@ -12,14 +14,21 @@ import (
 // they are, and what went through them and through those before them.
 type ledger struct {
 	sas    map[xfrm.SAID]*entry
-	gone   map[string]api.Traffic // by tunnel: of SAs that are no more
+	gone   map[account]api.Traffic // of SAs that are no more
 	polled time.Time
 	rated  time.Time // when the rates of the SAs were taken
 	next   time.Time // when to poll at the latest for the sake of a limit
 }
 
+// account is whose SAs count together: those of a tunnel's policy, which has the
+// name of its local network. It stays when SAs are replaced.
+type account struct {
+	tunnel string
+	policy netip.Prefix
+}
+
 type entry struct {
-	tunnel  string
+	account
 	dir     xfrm.Direction
 	reqID   uint32
 	added   time.Time
@@ -30,14 +39,14 @@ type entry struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{sas: map[xfrm.SAID]*entry{}, gone: map[string]api.Traffic{}}
+	return &ledger{sas: map[xfrm.SAID]*entry{}, gone: map[account]api.Traffic{}}
 }
 
 // put enters an SA. One that is put again goes on counting in the data plane,
 // and here.
-func (l *ledger) put(sa xfrm.SA, tunnel string, now time.Time) {
+func (l *ledger) put(sa xfrm.SA, whose account, now time.Time) {
 	e := &entry{
-		tunnel: tunnel, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In,
+		account: whose, dir: sa.Dir, reqID: sa.ReqID, added: now, pending: sa.Dir == xfrm.In,
 		forecast: forecast{limit: sa.Hard.Bytes},
 	}
 	if old := l.sas[sa.ID()]; old != nil {
@@ -57,9 +66,9 @@ func (l *ledger) drop(id xfrm.SAID) {
 }
 
 func (l *ledger) keep(e *entry) {
-	t := l.gone[e.tunnel]
+	t := l.gone[e.account]
 	t.Add(e.traffic())
-	l.gone[e.tunnel] = t
+	l.gone[e.account] = t
 }
 
 // settled says that the quick mode of an inbound SA is done.
@@ -115,9 +124,9 @@ func (l *ledger) active() []ike.Input {
 
 // forget drops the counts of tunnels that are no more.
 func (l *ledger) forget(known func(tunnel string) bool) {
-	for name := range l.gone {
-		if !known(name) {
-			delete(l.gone, name)
+	for a := range l.gone {
+		if !known(a.tunnel) {
+			delete(l.gone, a)
 		}
 	}
 }
@@ -125,13 +134,21 @@ func (l *ledger) forget(known func(tunnel string) bool) {
 // traffic is every tunnel's, SAs that are gone included.
 func (l *ledger) traffic() map[string]api.Traffic {
 	sum := make(map[string]api.Traffic, len(l.gone))
-	for name, t := range l.gone {
-		sum[name] = t
+	for a, more := range l.byPolicy() {
+		t := sum[a.tunnel]
+		t.Add(more)
+		sum[a.tunnel] = t
 	}
+	return sum
+}
+
+// byPolicy is every policy's, SAs that are gone included.
+func (l *ledger) byPolicy() map[account]api.Traffic {
+	sum := maps.Clone(l.gone)
 	for _, e := range l.sas {
-		t := sum[e.tunnel]
+		t := sum[e.account]
 		t.Add(e.traffic())
-		sum[e.tunnel] = t
+		sum[e.account] = t
 	}
 	return sum
 }

@@ -32,13 +32,17 @@ type loop struct {
 	reporter *reporter
 	readers  readers
 	kept     backlog
+	tally    *tally
+	past     chronicle
+	exporter *exporter
 
 	plan     plan.Plan
 	about    map[string]plan.Tunnel // by name
-	owner    map[uint32]string      // the tunnel of a ReqID
+	owner    map[uint32]account     // of a ReqID
 	where    located
 	placing  placing
 	probed   map[string]monitor.Result // the last round of each probe, by tunnel
+	program  string                    // our version
 	started  time.Time
 	loaded   time.Time // when plan was put in force
 	warnings []string  // of the start
@@ -46,6 +50,7 @@ type loop struct {
 	upkeep   upkeep
 	meddled  <-chan struct{} // somebody changed what of ours is on the host
 	stopping bool            // what ends from now on ends because of that
+	refused  bool            // the last reload was
 
 	do    chan func()
 	ended chan struct{}
@@ -135,6 +140,7 @@ func (l *loop) look() {
 	for s, n := range l.reporter.flush(now) {
 		l.kept.add(repeats(s, n, now))
 	}
+	l.chronicle(now)
 	if l.changed {
 		l.changed = false
 		l.notify.status(headline(l.engine.Status()))

@@ -145,6 +145,7 @@ func (l *loop) report(r ike.Report) {
 	if r.Kind == ike.ChildUp && r.Child != nil {
 		l.ledger.settled(xfrm.SAID{SPI: r.Child.SPIIn, Dst: r.Child.Local.Addr()})
 	}
+	l.tally.take(now, r)
 	e := eventOf(r, now)
 	if !l.stopping || !endsByStop(r.Kind) {
 		if suppressed, news := l.reporter.take(now, r); news {

@@ -35,6 +35,7 @@ func (l *loop) apply(next plan.Plan) (api.Reloaded, error) {
 	l.adopt(next)
 	l.step(ike.Configure{Peers: next.Peers})
 	l.ledger.forget(l.knows)
+	l.tally.forget(l.knows)
 	return summary(changes, next), l.tidy()
 }
 
@@ -76,17 +77,18 @@ func (l *loop) adopt(next plan.Plan) {
 	l.where = l.where.in(l.plan, next)
 	before := l.about
 	l.plan, l.loaded = next, l.now()
-	l.owner = make(map[uint32]string)
+	l.owner = make(map[uint32]account)
 	l.about = make(map[string]plan.Tunnel, len(next.Tunnels))
 	for _, t := range next.Tunnels {
 		l.about[t.Name] = t
 	}
 	for _, p := range next.Peers {
 		for _, c := range p.Children {
-			l.owner[c.ReqID] = p.Name
+			l.owner[c.ReqID] = account{p.Name, c.Sel.Local}
 		}
 	}
 	l.probes.Set(probes(next))
+	l.exporter.listen(next.Metrics)
 	maps.DeleteFunc(l.probed, func(name string, _ monitor.Result) bool {
 		return l.about[name].Probe.String() != before[name].Probe.String()
 	})

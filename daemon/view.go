@@ -62,6 +62,9 @@ func (l *loop) allWarnings() []string {
 	for _, w := range l.plan.Warnings {
 		all = append(all, w.Error())
 	}
+	if err := l.exporter.failed; err != nil {
+		all = append(all, err.Error())
+	}
 	return append(all, l.net.Warnings()...)
 }
 

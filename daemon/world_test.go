@@ -266,6 +266,7 @@ type side struct {
 	*service
 	*machine
 	path string
+	kept string        // the directory of its history, "" for none
 	log  *bytes.Buffer // read it only while the daemon sleeps or after its end
 	stop func()
 	end  chan error
@@ -342,6 +343,7 @@ func (s *side) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLoop(slog.New(slog.NewTextHandler(s.log, nil)))
+	l.remember(s.kept)
 	if err := l.start(t.Context(), s.machine, p); err != nil {
 		t.Fatal(err)
 	}

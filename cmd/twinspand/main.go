@@ -1,8 +1,10 @@
 // Twinspand is the gateway's daemon. It runs in the foreground, tells systemd
-// when it is ready, and keeps its state in the kernel and its files nowhere.
+// when it is ready, and keeps its state in the kernel and,
+// but for the history of the traffic, its files nowhere.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +65,7 @@ func (f failure) Unwrap() error { return f.error }
 
 type flags struct {
 	config, socket string
+	state          string
 	level          slog.Level
 	guard, cleanup bool
 }
@@ -88,6 +91,7 @@ func newRoot(stderr io.Writer) *cobra.Command {
 	set := root.Flags()
 	set.StringVar(&f.config, "config", "/etc/twinspan", "the configuration: a file, or a directory with twinspan.toml and conf.d/*.toml")
 	set.StringVar(&f.socket, "socket", daemon.DefaultSocket, "the control socket")
+	set.StringVar(&f.state, "state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/twinspan"), "the directory of what outlives the process; also $STATE_DIRECTORY")
 	set.TextVar(&f.level, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
 	set.BoolVar(&f.guard, "guard", false, "set the guard of the configuration, nothing else, and exit")
 	set.BoolVar(&f.cleanup, "cleanup", false, "take all that is ours off the host, the guard included, and exit")
@@ -108,6 +112,7 @@ func work(ctx context.Context, f flags, stderr io.Writer, version string) error 
 	return daemon.Run(ctx, daemon.Options{
 		ConfigPath: f.config,
 		Socket:     f.socket,
+		State:      f.state,
 		Log:        slog.New(newHandler(stderr, f.level)),
 		Version:    version,
 		Reload:     reload,

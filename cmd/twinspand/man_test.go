@@ -30,7 +30,7 @@ func TestManualIsComplete(t *testing.T) {
 			t.Errorf("twinspand.8 does not have %s, the default of --%s", f.DefValue, f.Name)
 		}
 	})
-	if flags != 7 {
-		t.Errorf("%d flags looked at, want the five and --help and --version", flags)
+	if flags != 8 {
+		t.Errorf("%d flags looked at, want the six and --help and --version", flags)
 	}
 }

@@ -43,13 +43,14 @@ const (
 type Server struct {
 	daemon  Daemon
 	program string
+	mux     *http.ServeMux
 	http    http.Server
 }
 
 // NewServer returns a server for d, which calls itself program.
 func NewServer(d Daemon, program string) *Server {
-	s := &Server{daemon: d, program: program}
 	mux := http.NewServeMux()
+	s := &Server{daemon: d, program: program, mux: mux}
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/version", s.version)
 	mux.HandleFunc("GET /v1/events", s.events)
@@ -70,6 +71,10 @@ func NewServer(d Daemon, program string) *Server {
 	}
 	return s
 }
+
+// Handle adds a resource that is no document of this package. It is called
+// before Serve.
+func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
 
 // Serve answers on l until Close, then returns nil.
 func (s *Server) Serve(l net.Listener) error {

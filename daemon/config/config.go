@@ -19,8 +19,9 @@ import (
 // Config is everything that the files say. Each list is sorted by name, and a
 // name is in its list once.
 type Config struct {
-	DataPlane        Value[string] // DataPlaneAuto, DataPlaneKernel or DataPlaneUserspace
-	Weak             Value[string] // WeakWarn or WeakRefuse
+	DataPlane        Value[string]         // DataPlaneAuto, DataPlaneKernel or DataPlaneUserspace
+	Weak             Value[string]         // WeakWarn or WeakRefuse
+	Metrics          Value[netip.AddrPort] // where metrics are served; unset, nowhere
 	Limits           Limits
 	VPCs             []VPC
 	VPNGateways      []VPNGateway

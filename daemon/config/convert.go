@@ -180,6 +180,19 @@ func asWhereabouts(v any) (Whereabouts, *problem) {
 	return Whereabouts{Addr: a}, wrong
 }
 
+// asAddrPort takes an address and a port to listen on.
+func asAddrPort(v any) (netip.AddrPort, *problem) {
+	s, wrong := asText(v)
+	if wrong != nil {
+		return netip.AddrPort{}, wrong
+	}
+	a, err := netip.ParseAddrPort(strings.TrimSpace(s))
+	if err != nil || a.Port() == 0 {
+		return netip.AddrPort{}, &problem{quote(s, longest) + " is no address with a port", `write one like "127.0.0.1:9517" or "[::1]:9517"`}
+	}
+	return a, nil
+}
+
 // hostName is two labels or more (RFC 1123 §2.1), of which the last one is no
 // number: that would be an address.
 var hostName = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.?$`)

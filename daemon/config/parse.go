@@ -86,6 +86,9 @@ func settings(root *table, c *Config) {
 	security := root.sub("security")
 	set(security, &c.Weak, "weak", asOneOf(WeakWarn, WeakRefuse))
 	security.close()
+	metrics := root.sub("metrics")
+	set(metrics, &c.Metrics, "listen", asAddrPort)
+	metrics.close()
 	limits := root.sub("limits")
 	for key, limit := range c.Limits.byKey() {
 		set(limits, limit, key, asCount)

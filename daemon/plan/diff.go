@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ type Change struct {
 // tunnel that it does not name is not touched.
 func Diff(old, new Plan) []Change {
 	changes := append(diffTunnels(old, new), diffProbes(old, new)...)
+	if old.Metrics != new.Metrics {
+		changes = append(changes, Change{Object: "metrics", Impact: Live, What: served(old.Metrics) + " -> " + served(new.Metrics)})
+	}
 	if old.DataPlane != new.DataPlane {
 		changes = append(changes, Change{Object: "dataplane", Impact: Restart, What: old.DataPlane + " -> " + new.DataPlane})
 	}
@@ -200,4 +204,12 @@ func lifetimeText(l ike.Lifetime) string {
 		s += fmt.Sprintf(", %d KB", l.KB)
 	}
 	return s
+}
+
+// served is where metrics are served, in words.
+func served(at netip.AddrPort) string {
+	if !at.IsValid() {
+		return "not served"
+	}
+	return at.String()
 }

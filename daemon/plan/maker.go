@@ -64,6 +64,7 @@ func newMaker(c config.Config) *maker {
 		m.customers[c.CustomerGateways[i].Name] = &c.CustomerGateways[i]
 	}
 	m.plan.DataPlane = c.DataPlane.Or(config.DataPlaneAuto)
+	m.plan.Metrics = c.Metrics.V
 	m.makeVPCs()
 	m.makeGateways()
 	m.makeTables()

@@ -19,7 +19,8 @@ import (
 
 // Plan is what is to be. Everything is sorted, by name where it has one.
 type Plan struct {
-	DataPlane string // config.DataPlaneAuto, config.DataPlaneKernel or config.DataPlaneUserspace
+	DataPlane string         // config.DataPlaneAuto, config.DataPlaneKernel or config.DataPlaneUserspace
+	Metrics   netip.AddrPort // where metrics are served; invalid: nowhere
 	Gateways  []Gateway
 	Peers     []ike.Peer // one for each tunnel; the children are sorted by selector and share their proposals
 	Tunnels   []Tunnel   // the same tunnels in the same order

@@ -36,7 +36,7 @@ var House = map[string]Row{
 	"daemon": {Imports: []string{
 		"xfrm", "xfrm/kernel", "xfrm/userspace",
 		"ike", "ike/suite", "ike/engine",
-		"daemon/config", "daemon/plan", "daemon/netio", "daemon/netcfg", "daemon/monitor", "daemon/api",
+		"daemon/config", "daemon/plan", "daemon/netio", "daemon/netcfg", "daemon/monitor", "daemon/monitor/history", "daemon/monitor/metrics", "daemon/api",
 	}},
 	"daemon/config":          {Imports: []string{"xfrm"}},
 	"daemon/plan":            {Imports: []string{"daemon/config", "ike", "ike/suite", "xfrm"}},
@@ -44,6 +44,7 @@ var House = map[string]Row{
 	"daemon/netcfg":          {},
 	"daemon/monitor":         {},
 	"daemon/monitor/history": {Pure: true},
+	"daemon/monitor/metrics": {},
 	"daemon/api":             {Imports: []string{"daemon/config", "daemon/plan"}},
 	"daemon/api/client":      {Imports: []string{"daemon/api"}},
 

@@ -93,7 +93,7 @@ func (d *Daemon) Configure(text string) error {
 
 // Start starts the daemon, and returns once it answers.
 func (d *Daemon) Start(ctx context.Context) error {
-	cmd := exec.Command(filepath.Join(d.bin, "twinspand"), "--config", d.ConfigPath(), "--socket", d.socket())
+	cmd := exec.Command(filepath.Join(d.bin, "twinspand"), "--config", d.ConfigPath(), "--socket", d.socket(), "--state", d.dir)
 	d.past = d.Log()
 	var err error
 	if d.process, err = d.space.Start(cmd); err != nil {
