@@ -76,6 +76,7 @@ func TestTheHistoryOutlivesTheDaemon(t *testing.T) {
 				t.Error("a warning of nothing:", warning)
 			}
 		}
+		w.finish(t)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -30,6 +31,8 @@ type canned struct {
 	reloaded api.Reloaded
 	err      error
 	why      api.Why
+	history  api.History
+	details  api.Details
 	events   []api.Event
 	wanted   api.Wanted
 	end      bool // the stream ends after events
@@ -57,6 +60,18 @@ func (d *canned) Why(_ context.Context, name string) (api.Why, error) {
 		return api.Why{}, &api.Error{Code: api.NotFound, Message: "no tunnel " + name}
 	}
 	return d.why, d.err
+}
+
+func (d *canned) Traffic(_ context.Context, p api.Period) (api.History, error) {
+	d.asked = append(d.asked, fmt.Sprintf("traffic %s %v", p.Name, p.Last))
+	return d.history, d.err
+}
+
+func (d *canned) Details(_ context.Context, name string) (api.Details, error) {
+	if d.details.Gateway == nil && d.details.CustomerGateway == nil && d.details.Tunnel == nil {
+		return api.Details{}, &api.Error{Code: api.NotFound, Message: "nothing is called " + name}
+	}
+	return d.details, d.err
 }
 
 func (d *canned) Events(ctx context.Context, w api.Wanted) (<-chan api.Event, error) {

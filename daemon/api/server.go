@@ -24,6 +24,8 @@ type Daemon interface {
 	Rekey(ctx context.Context, tunnel string, what Rekey) (Tunnel, error)
 	Reload(ctx context.Context) (Reloaded, error)
 	Why(ctx context.Context, tunnel string) (Why, error)
+	Traffic(ctx context.Context, p Period) (History, error)
+	Details(ctx context.Context, name string) (Details, error)
 	// Events delivers the events that are kept and, when they are followed,
 	// what happens from then on until ctx ends or the daemon stops; then the
 	// channel is closed.
@@ -54,6 +56,8 @@ func NewServer(d Daemon, program string) *Server {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/version", s.version)
 	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("GET /v1/traffic", s.traffic)
+	mux.HandleFunc("GET /v1/details/{name}", s.details)
 	mux.HandleFunc("GET /v1/tunnels/{name}/why", s.why)
 	mux.HandleFunc("POST /v1/tunnels/{name}/up", s.change(s.up))
 	mux.HandleFunc("POST /v1/tunnels/{name}/down", s.change(s.down))
@@ -94,6 +98,11 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 	doc, err := s.daemon.Why(r.Context(), r.PathValue("name"))
+	answer(w, doc, err)
+}
+
+func (s *Server) details(w http.ResponseWriter, r *http.Request) {
+	doc, err := s.daemon.Details(r.Context(), r.PathValue("name"))
 	answer(w, doc, err)
 }
 
@@ -141,7 +150,7 @@ func (s *Server) change(do func(*http.Request) (any, error)) http.HandlerFunc {
 
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 	answer(w, nil, &Error{Code: NotFound, Message: "no resource " + r.Method + " " + r.URL.Path +
-		"; there are GET /v1/status, /v1/events, /v1/version and /v1/tunnels/NAME/why, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
+		"; there are GET /v1/status, /v1/events, /v1/version, /v1/traffic, /v1/details/NAME and /v1/tunnels/NAME/why, /metrics, /healthz and /readyz, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
 }
 
 // events streams one event per line. The header goes out once the

@@ -55,6 +55,18 @@ func (c *canned) Why(_ context.Context, name string) (Why, error) {
 	}
 	return Why{Version: Schema, Tunnel: name, Fault: &Fault{Parameter: "ike.dh_group"}}, nil
 }
+func (c *canned) Traffic(_ context.Context, p Period) (History, error) {
+	c.asked = append(c.asked, fmt.Sprintf("traffic %+v", p))
+	return History{Version: Schema, Subjects: []Carried{{Kind: KindTunnel, Name: "汤姆/1"}}}, nil
+}
+
+func (c *canned) Details(_ context.Context, name string) (Details, error) {
+	if name != "汤姆/1" {
+		return Details{}, &Error{Code: NotFound, Message: "nothing is called " + name}
+	}
+	return Details{Version: Schema, Tunnel: &TunnelDetails{Tunnel: Tunnel{Name: name}}}, nil
+}
+
 func (c *canned) Events(_ context.Context, w Wanted) (<-chan Event, error) {
 	c.wanted = w
 	return c.events, nil

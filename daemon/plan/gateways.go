@@ -94,8 +94,15 @@ func (m *maker) makeGateways() {
 				"%s: there is no tier of %d Mbit/s", g.noun(), c.BandwidthMbps.V)
 		}
 		m.inRange(g.noun(), "mtu", c.MTU, minMTU, maxMTU)
-		m.plan.Gateways = append(m.plan.Gateways, Gateway{Name: c.Name, IfID: g.ifID, Device: g.device,
-			PublicIP: c.PublicIP.V, BandwidthMbps: int(c.BandwidthMbps.V), VPC: c.VPC.V})
+		planned := Gateway{Name: c.Name, IfID: g.ifID, Device: g.device, PublicIP: c.PublicIP.V,
+			BandwidthMbps: int(c.BandwidthMbps.V), VPC: c.VPC.V, MTU: int(c.MTU.Or(defaultMTU)), Defined: c.Pos}
+		if g.vpc != nil {
+			planned.Region = g.vpc.Region.V
+			for _, p := range g.vpc.CIDR {
+				planned.CIDR = append(planned.CIDR, p.V)
+			}
+		}
+		m.plan.Gateways = append(m.plan.Gateways, planned)
 		m.plan.Links = append(m.plan.Links, xfrm.Link{Name: g.device, IfID: g.ifID, MTU: int(c.MTU.Or(defaultMTU))})
 	}
 }

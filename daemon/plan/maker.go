@@ -65,6 +65,9 @@ func newMaker(c config.Config) *maker {
 	}
 	m.plan.DataPlane = c.DataPlane.Or(config.DataPlaneAuto)
 	m.plan.Metrics = c.Metrics.V
+	for _, g := range c.CustomerGateways {
+		m.plan.Customers = append(m.plan.Customers, CustomerGateway{g.Name, g.PublicIP.V, g.Region.V, g.Pos})
+	}
 	m.makeVPCs()
 	m.makeGateways()
 	m.makeTables()

@@ -22,6 +22,7 @@ type Plan struct {
 	DataPlane string         // config.DataPlaneAuto, config.DataPlaneKernel or config.DataPlaneUserspace
 	Metrics   netip.AddrPort // where metrics are served; invalid: nowhere
 	Gateways  []Gateway
+	Customers []CustomerGateway
 	Peers     []ike.Peer // one for each tunnel; the children are sorted by selector and share their proposals
 	Tunnels   []Tunnel   // the same tunnels in the same order
 	Links     []xfrm.Link
@@ -46,6 +47,18 @@ type Gateway struct {
 	PublicIP      netip.Addr
 	BandwidthMbps int
 	VPC           string
+	Region        string         // of the VPC, "" where it has none
+	CIDR          []netip.Prefix // of the VPC
+	MTU           int            // of the device
+	Defined       config.Pos
+}
+
+// CustomerGateway is the other end of a tunnel.
+type CustomerGateway struct {
+	Name     string
+	PublicIP config.Whereabouts
+	Region   string
+	Defined  config.Pos
 }
 
 // Tunnel names what a tunnel joins.

@@ -100,6 +100,17 @@ func (c *Client) Why(ctx context.Context, tunnel string) (api.Why, error) {
 	return call[api.Why](ctx, c, http.MethodGet, "/v1/tunnels/"+url.PathEscape(tunnel)+"/why")
 }
 
+// Traffic is what gateways and tunnels carried.
+func (c *Client) Traffic(ctx context.Context, p api.Period) (api.History, error) {
+	return call[api.History](ctx, c, http.MethodGet, "/v1/traffic?"+p.Query().Encode())
+}
+
+// Details are all that is to be known of the gateways, customer gateways and
+// tunnels of one name.
+func (c *Client) Details(ctx context.Context, name string) (api.Details, error) {
+	return call[api.Details](ctx, c, http.MethodGet, "/v1/details/"+url.PathEscape(name))
+}
+
 // Events is a stream of what happens.
 type Events struct {
 	body  io.ReadCloser

@@ -41,6 +41,14 @@ func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 func (d *daemon) Why(_ context.Context, name string) (api.Why, error) {
 	return api.Why{Version: api.Schema, Tunnel: name}, d.err
 }
+func (d *daemon) Traffic(_ context.Context, p api.Period) (api.History, error) {
+	return api.History{Subjects: []api.Carried{{Name: p.Name, BandwidthMbps: p.Points, KnownSecond: int64(p.Last.Seconds())}}}, nil
+}
+
+func (d *daemon) Details(_ context.Context, name string) (api.Details, error) {
+	return api.Details{Tunnel: &api.TunnelDetails{Tunnel: api.Tunnel{Name: name}}}, nil
+}
+
 func (d *daemon) Events(_ context.Context, w api.Wanted) (<-chan api.Event, error) {
 	d.wanted = w
 	return d.events, d.err
@@ -195,5 +203,30 @@ func TestCancelledCall(t *testing.T) {
 	cancel()
 	if _, err := dial(t, &daemon{}).Status(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhatIsAskedOfTheHistory(t *testing.T) {
+	c := dial(t, &daemon{})
+	for _, tc := range []struct{ asked, want api.Period }{
+		{api.Period{Name: "汤姆/1", Last: 6 * time.Hour, Points: 7}, api.Period{Name: "汤姆/1", Last: 6 * time.Hour, Points: 7}},
+		{api.Period{}, api.Period{Last: api.DefaultPeriod, Points: api.DefaultPoints}},
+	} {
+		h, err := c.Traffic(t.Context(), tc.asked)
+		if err != nil || len(h.Subjects) != 1 {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		got := h.Subjects[0]
+		if got.Name != tc.want.Name || got.BandwidthMbps != tc.want.Points || got.KnownSecond != int64(tc.want.Last.Seconds()) {
+			t.Errorf("asked for %+v, the daemon heard %+v", tc.asked, got)
+		}
+	}
+	for _, last := range []time.Duration{-time.Second, api.LongestPeriod + time.Second} {
+		if _, err := c.Traffic(t.Context(), api.Period{Last: last}); err == nil {
+			t.Errorf("the traffic of %v was given", last)
+		}
+	}
+	if d, err := c.Details(t.Context(), "汤姆/1"); err != nil || d.Tunnel.Name != "汤姆/1" {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
