@@ -83,7 +83,8 @@ func New(space *netns.Space) (*Daemon, error) {
 // ConfigPath is the daemon's configuration file.
 func (d *Daemon) ConfigPath() string { return filepath.Join(d.dir, "twinspan.toml") }
 
-func (d *Daemon) socket() string { return filepath.Join(d.dir, "control.sock") }
+// Socket is the control socket.
+func (d *Daemon) Socket() string { return filepath.Join(d.dir, "control.sock") }
 
 // Configure writes the configuration file. The daemon reads it at Start and at
 // Reload.
@@ -93,7 +94,7 @@ func (d *Daemon) Configure(text string) error {
 
 // Start starts the daemon, and returns once it answers.
 func (d *Daemon) Start(ctx context.Context) error {
-	cmd := exec.Command(filepath.Join(d.bin, "twinspand"), "--config", d.ConfigPath(), "--socket", d.socket(), "--state", d.dir)
+	cmd := exec.Command(filepath.Join(d.bin, "twinspand"), "--config", d.ConfigPath(), "--socket", d.Socket(), "--state", d.dir)
 	d.past = d.Log()
 	var err error
 	if d.process, err = d.space.Start(cmd); err != nil {
@@ -117,7 +118,7 @@ func (d *Daemon) Cleanup(ctx context.Context) error {
 // Command runs twinspan and returns what it wrote to its standard output. The
 // error holds what it wrote to the other.
 func (d *Daemon) Command(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "twinspan"), append([]string{"--socket", d.socket()}, args...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "twinspan"), append([]string{"--socket", d.Socket()}, args...)...)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
