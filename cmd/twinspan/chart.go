@@ -63,9 +63,10 @@ func (c *cli) plot(s api.Carried, h api.History) (image.Image, error) {
 	// The ground is there whether anything is known or not.
 	lines = append(lines, chartdraw.TimeSeries{Style: chartdraw.Style{StrokeColor: drawing.ColorBlack, StrokeWidth: 1}, XValues: []time.Time{h.From, h.To}, YValues: []float64{0, 0}})
 	graph := chartdraw.Chart{
-		Title: fmt.Sprintf("%s, p95 in %s, out %s", s.Name, bits(s.In.P95), bits(s.Out.P95)), Width: chartWidth, Height: chartHeight,
-		Font:       chartdraw.GetDefaultFont(),
-		Background: chartdraw.Style{Padding: chartdraw.Box{Top: 50, Left: 20, Right: 20, Bottom: 20, IsSet: true}},
+		Title: fmt.Sprintf("%s: p95 in %s, out %s", drawable(s), bits(s.In.P95), bits(s.Out.P95)), Width: chartWidth, Height: chartHeight,
+		YAxisSecondary: chartdraw.YAxis{Style: chartdraw.Style{Hidden: true}},
+		Font:           chartdraw.GetDefaultFont(),
+		Background:     chartdraw.Style{Padding: chartdraw.Box{Top: 50, Left: 20, Right: 20, Bottom: 20, IsSet: true}},
 		XAxis: chartdraw.XAxis{
 			Range: &chartdraw.ContinuousRange{Min: float64(h.From.UnixNano()), Max: float64(h.To.UnixNano())},
 			ValueFormatter: func(v any) string {
@@ -82,6 +83,9 @@ func (c *cli) plot(s api.Carried, h api.History) (image.Image, error) {
 		},
 		Series: lines,
 	}
+	if s.KnownSecond > 0 {
+		graph.Elements = []chartdraw.Renderable{chartdraw.Legend(&graph)}
+	}
 	var drawn bytes.Buffer
 	if err := graph.Render(chartdraw.PNG, &drawn); err != nil {
 		return nil, err
@@ -89,24 +93,36 @@ func (c *cli) plot(s api.Carried, h api.History) (image.Image, error) {
 	return png.Decode(&drawn)
 }
 
-// curves are the stretches of time in which something is known, a line each.
+// drawable is the name of a subject, or what it is where the font lacks a letter
+// of the name.
+func drawable(s api.Carried) string {
+	font := chartdraw.GetDefaultFont()
+	for _, r := range s.Name {
+		if font.Index(r) == 0 {
+			return tier(api.Carried{Kind: s.Kind, Gateway: "a VPN gateway", BandwidthMbps: s.BandwidthMbps})
+		}
+	}
+	return s.Name
+}
+
+// curves are the stretches of time in which something is known, a line each. The
+// first one has the name, for the legend.
 func curves(name string, colour drawing.Color, points []api.Moment, of func(api.Moment) float64) []chartdraw.Series {
-	var all []chartdraw.Series
-	var line chartdraw.TimeSeries
-	flush := func() {
-		if len(line.XValues) > 0 {
-			all = append(all, line)
-		}
-		line = chartdraw.TimeSeries{Name: name, Style: chartdraw.Style{StrokeColor: colour, StrokeWidth: 2}}
-	}
-	flush()
+	var lines []chartdraw.TimeSeries
+	known := false
 	for _, p := range points {
-		if !p.Known {
-			flush()
-			continue
+		if p.Known && !known {
+			lines = append(lines, chartdraw.TimeSeries{Name: name, Style: chartdraw.Style{StrokeColor: colour, StrokeWidth: 2}})
+			name = ""
 		}
-		line.XValues, line.YValues = append(line.XValues, p.From), append(line.YValues, of(p))
+		if known = p.Known; known {
+			line := &lines[len(lines)-1]
+			line.XValues, line.YValues = append(line.XValues, p.From), append(line.YValues, of(p))
+		}
 	}
-	flush()
+	all := make([]chartdraw.Series, len(lines))
+	for i, line := range lines {
+		all[i] = line
+	}
 	return all
 }

@@ -58,6 +58,7 @@ func TestDiff(t *testing.T) {
 		{"nothing", edit{}, nil},
 		{"comments and the order of networks", edit{"[vpc.v]", "# the VPC\n[vpc.v]", `"10.0.1.0/24", "10.0.2.0/24"`, `"10.0.2.0/24", "10.0.1.0/24"`}, nil},
 		{"a default written out", edit{"[vpn_tunnel.b]", "[vpn_tunnel.a.ike]\nlifetime_seconds = 86400\n[vpn_tunnel.b]"}, nil},
+		{"metrics", edit{"[vpc.v]", "[metrics]\nlisten = \"127.0.0.1:9517\"\n[vpc.v]"}, []string{`live metrics: not served -> 127.0.0.1:9517`}},
 		{"bandwidth", edit{"bandwidth_mbps = 5", "bandwidth_mbps = 10"}, []string{`live VPN gateway "g": bandwidth 5 -> 10 Mbit/s`}},
 		{"MTU", edit{"bandwidth_mbps = 5", "bandwidth_mbps = 5\nmtu = 1380"}, []string{`live VPN gateway "g": MTU 1400 -> 1380`}},
 		{"a pair added", edit{`"10.0.2.0/24"]`, `"10.0.2.0/24", "10.0.3.0/24"]`},
