@@ -105,27 +105,20 @@ func (l *loop) lastChapter() {
 	}
 }
 
-// readings are the counters of all gateways and tunnels.
+// readings are the counters of all tunnels. A gateway does what its tunnels do.
 func (l *loop) readings() map[history.Subject]history.Reading {
-	all := map[history.Subject]history.Reading{}
+	all := make(map[history.Subject]history.Reading, len(l.plan.Gateways)+len(l.plan.Tunnels))
+	for _, g := range l.plan.Gateways {
+		all[history.Subject{Kind: history.Gateway, Name: g.Name}] = history.Reading{}
+	}
 	traffic := l.ledger.traffic()
-	inside := map[string][]history.Probe{} // of each gateway's tunnels
-	sums := map[string]api.Traffic{}
 	for _, t := range l.plan.Tunnels {
 		r := readingOf(traffic[t.Name])
+		r.Of = history.Subject{Kind: history.Gateway, Name: t.Gateway}
 		if p, ok := l.probed[t.Name]; ok && p.Err == nil {
 			r.Probe = &history.Probe{Loss: p.Loss, Delay: p.RTT}
-			inside[t.Gateway] = append(inside[t.Gateway], *r.Probe)
 		}
 		all[history.Subject{Kind: history.Tunnel, Name: t.Name}] = r
-		sum := sums[t.Gateway]
-		sum.Add(traffic[t.Name])
-		sums[t.Gateway] = sum
-	}
-	for _, g := range l.plan.Gateways {
-		r := readingOf(sums[g.Name])
-		r.Probe = mean(inside[g.Name])
-		all[history.Subject{Kind: history.Gateway, Name: g.Name}] = r
 	}
 	return all
 }
@@ -133,19 +126,4 @@ func (l *loop) readings() map[history.Subject]history.Reading {
 func readingOf(t api.Traffic) history.Reading {
 	return history.Reading{BytesIn: t.BytesIn, BytesOut: t.BytesOut, PacketsIn: t.PacketsIn, PacketsOut: t.PacketsOut,
 		Drops: t.ReplayErrors + t.IntegrityErrors}
-}
-
-// mean is what the health checks of several tunnels found, nil of none.
-func mean(probes []history.Probe) *history.Probe {
-	if len(probes) == 0 {
-		return nil
-	}
-	var m history.Probe
-	for _, p := range probes {
-		m.Loss += p.Loss
-		m.Delay += p.Delay
-	}
-	m.Loss /= float64(len(probes))
-	m.Delay /= time.Duration(len(probes))
-	return &m
 }

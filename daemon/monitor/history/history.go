@@ -30,8 +30,10 @@ const (
 type Subject struct{ Kind, Name string }
 
 // Reading is what a subject has counted since it began to count, and what its
-// health check says now.
+// health check says now. A subject that is a part of another one, as a tunnel is
+// of a gateway, counts for both; the whole has a Reading without counters.
 type Reading struct {
+	Of                                              Subject // zero for none
 	BytesIn, BytesOut, PacketsIn, PacketsOut, Drops uint64
 	Probe                                           *Probe // nil: nothing is known
 }
@@ -73,21 +75,35 @@ func (b *Book) Take(now time.Time, readings map[Subject]Reading) {
 	if b.last == 0 {
 		owed = 1
 	}
+	parts := map[Subject][]point{}
 	for s, r := range readings {
-		l := b.lines[s]
-		if l == nil {
-			l = &line{}
-			b.lines[s] = l
-		}
-		l.cut(at)
+		l := b.line(s)
 		p := r.since(l.base, owed)
-		for step := at - owed; step < at; step++ {
-			l.add(step, p)
-		}
 		l.base = r
+		parts[s] = append(parts[s], p)
+		if _, read := readings[r.Of]; read {
+			parts[r.Of] = append(parts[r.Of], p)
+		}
+	}
+	for s, did := range parts {
+		l := b.line(s)
+		l.cut(at)
+		for step := at - owed; step < at; step++ {
+			l.add(step, sum(did))
+		}
 	}
 	b.last = at
 	b.forget(at)
+}
+
+// line is that of a subject, made if there is none.
+func (b *Book) line(s Subject) *line {
+	l := b.lines[s]
+	if l == nil {
+		l = &line{}
+		b.lines[s] = l
+	}
+	return l
 }
 
 // forget drops subjects that were read no more for long: what was taken out of
@@ -129,7 +145,7 @@ type point struct {
 
 // idle is a point of a subject that did nothing.
 func (p point) idle() bool {
-	return p.BytesIn == 0 && p.BytesOut == 0 && p.PacketsIn == 0 && p.PacketsOut == 0 && p.Drops == 0 && p.Loss != p.Loss
+	return p.BytesIn == 0 && p.BytesOut == 0 && p.PacketsIn == 0 && p.PacketsOut == 0 && p.Drops == 0 && !p.probed()
 }
 
 // line is the history of one subject: its pages, oldest first.
@@ -180,6 +196,25 @@ func (l *line) add(step int64, p point) {
 	}
 	pg.points[i] = p
 }
+
+// sum adds points up. Loss and delay are the average of those that have them.
+func sum(points []point) point {
+	total := point{Loss: unknown, Delay: unknown}
+	var loss, delay, probed float32
+	for _, p := range points {
+		total = total.plus(p)
+		if p.probed() {
+			loss, delay, probed = loss+p.Loss, delay+p.Delay, probed+1
+		}
+	}
+	if probed > 0 {
+		total.Loss, total.Delay = loss/probed, delay/probed
+	}
+	return total
+}
+
+// probed tells that a health check says something.
+func (p point) probed() bool { return p.Loss == p.Loss } // NaN is not
 
 func (p point) plus(o point) point {
 	p.BytesIn += o.BytesIn

@@ -214,3 +214,24 @@ func TestDue(t *testing.T) {
 		t.Error("not due at the next step, or when the clock was set back")
 	}
 }
+
+// What tunnels do their gateway does, also when one of them is taken out of the
+// configuration, and its counts with it.
+func TestAWholeAndItsParts(t *testing.T) {
+	other := Subject{Tunnel, "shanghai"}
+	b := New()
+	b.Take(noon, map[Subject]Reading{gateway: {}, tunnel: {Of: gateway}, other: {Of: gateway}})
+	b.Take(noon.Add(Step), map[Subject]Reading{gateway: {},
+		tunnel: {Of: gateway, BytesIn: 1000, Probe: &Probe{Loss: 1, Delay: time.Second}}, other: {Of: gateway, BytesIn: 5000, Probe: &Probe{}}})
+	if got := b.Total(gateway, noon, noon.Add(Step)); got.BytesIn != 6000 || got.Loss != 0.5 || got.Delay != 500*time.Millisecond {
+		t.Errorf("both did %+v", got)
+	}
+	b.Take(noon.Add(2*Step), map[Subject]Reading{gateway: {}, other: {Of: gateway, BytesIn: 5001}})
+	if got := b.Total(gateway, noon.Add(Step), noon.Add(2*Step)); got.BytesIn != 1 {
+		t.Errorf("then the one that is left did %v, want 1", got.BytesIn)
+	}
+	b.Take(noon.Add(3*Step), map[Subject]Reading{gateway: {}})
+	if got := b.Total(gateway, noon, noon.Add(3*Step)); got.BytesIn != 6001 || got.Known != 3*Step {
+		t.Errorf("without any %+v", got)
+	}
+}

@@ -114,7 +114,7 @@ func (a *adder) add(p point) {
 	a.PacketsIn += float64(p.PacketsIn)
 	a.PacketsOut += float64(p.PacketsOut)
 	a.Drops += float64(p.Drops)
-	if p.Loss == p.Loss {
+	if p.probed() {
 		a.Probed += Step
 		a.lost += float64(p.Loss)
 		a.delay += float64(p.Delay)
