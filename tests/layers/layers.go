@@ -57,7 +57,7 @@ var House = map[string]Row{
 	"tests/swan":       {Imports: []string{"tests/netns"}},
 	"tests/libreswan":  {Imports: []string{"tests/netns"}},
 	"tests/twin":       {Imports: []string{"daemon/api", "tests/netns"}},
-	"tests/monitoring": {Tests: []string{"tests/twin"}},
+	"tests/monitoring": {Tests: []string{"daemon/api", "tests/twin"}},
 	"tests/interop":    {Tests: []string{"tests/netns", "tests/swan", "tests/libreswan", "tests/twin", "daemon/api"}},
 	"tests/hostile":    {Imports: []string{"ike", "ike/crypt", "ike/isakmp", "xfrm", "tests/netns", "tests/twin"}},
 	"tests/bench":      {},

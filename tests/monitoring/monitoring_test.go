@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twinspan/twinspan/daemon/api"
 	"github.com/twinspan/twinspan/tests/netns"
 	"github.com/twinspan/twinspan/tests/twin"
 )
@@ -113,25 +114,7 @@ peer = ["10.0.1.0/24"]
 // A daemon that runs exports what promtool takes, and all that the rules and the
 // dashboard ask for, on its socket and over TCP.
 func TestARunningDaemon(t *testing.T) {
-	netns.NeedRoot(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	space, err := netns.New("gateway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { space.Close() })
-	daemon, err := twin.New(space)
-	if err != nil {
-		netns.Lacks(t, err)
-	}
-	t.Cleanup(func() { daemon.Close() })
-	if err := daemon.Configure(office); err != nil {
-		t.Fatal(err)
-	}
-	if err := daemon.Start(ctx); err != nil {
-		t.Fatalf("%v\n%s", err, daemon.Log())
-	}
+	space, daemon := start(t)
 	onSocket := client("unix", daemon.Socket(), func(dial func() error) error { return dial() })
 	overTCP := client("tcp", "127.0.0.1:9517", space.Do)
 	var metrics []byte
@@ -161,6 +144,92 @@ func TestARunningDaemon(t *testing.T) {
 			if !bytes.Contains(metrics, []byte("\n"+name)) {
 				t.Errorf("%s is asked for and not exported", name)
 			}
+		}
+	}
+}
+
+// start runs a daemon in a namespace of its own.
+func start(t *testing.T) (*netns.Space, *twin.Daemon) {
+	t.Helper()
+	netns.NeedRoot(t)
+	space, err := netns.New("gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { space.Close() })
+	daemon, err := twin.New(space)
+	if err != nil {
+		netns.Lacks(t, err)
+	}
+	t.Cleanup(func() { daemon.Close() })
+	if err := daemon.Configure(office); err != nil {
+		t.Fatal(err)
+	}
+	again(t, daemon)
+	return space, daemon
+}
+
+func again(t *testing.T, daemon *twin.Daemon) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), netns.Patience(20*time.Second))
+	defer cancel()
+	if err := daemon.Start(ctx); err != nil {
+		t.Fatalf("%v\n%s", err, daemon.Log())
+	}
+}
+
+// known is of how much of the last hour the daemon knows what its gateway did.
+func known(t *testing.T, daemon *twin.Daemon) time.Duration {
+	t.Helper()
+	out, err := daemon.Command(t.Context(), "traffic", "TomVPNGw", "--json")
+	var h api.History
+	if err != nil || json.Unmarshal([]byte(out), &h) != nil || len(h.Subjects) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return time.Duration(h.Subjects[0].KnownSecond) * time.Second
+}
+
+// The history is there after a restart; where it was damaged the daemon starts
+// without it and says so.
+func TestRestarts(t *testing.T) {
+	_, daemon := start(t)
+	stop := func() {
+		t.Helper()
+		if err := daemon.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), netns.Patience(30*time.Second))
+	defer cancel()
+	if err := netns.Until(ctx, func() error {
+		if d := known(t, daemon); d < 20*time.Second {
+			return fmt.Errorf("%v are known", d)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	again(t, daemon)
+	if d := known(t, daemon); d < 20*time.Second {
+		t.Errorf("after a restart %v are known", d)
+	}
+	stop()
+	file := filepath.Join(filepath.Dir(daemon.ConfigPath()), "history")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again(t, daemon)
+	if out, err := daemon.Command(t.Context(), "status"); err != nil || !strings.Contains(out, "the traffic of before this start is lost") {
+		t.Errorf("half of a history: %v, %s", err, out)
+	}
+	for _, name := range []string{"TomVPNGw", "TomVPNUserGw", `上海 "1"`} {
+		if out, err := daemon.Command(t.Context(), "details", name); err != nil || !strings.Contains(out, name) || strings.Contains(out, "123456") {
+			t.Errorf("details of %s: %v, %s", name, err, out)
 		}
 	}
 }

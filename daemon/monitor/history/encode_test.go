@@ -34,6 +34,7 @@ func TestABookSurvivesItsBytes(t *testing.T) {
 	}
 	// The daemon counts from zero then, and goes on after a pause.
 	back := s.now.Add(time.Minute)
+	got.Take(back.Add(-Step), map[Subject]Reading{tunnel: {BytesIn: 2}})
 	got.Take(back, map[Subject]Reading{tunnel: {BytesIn: 42}})
 	if total := got.Total(tunnel, s.now, back); total.BytesIn != 42 || total.Known != Step {
 		t.Errorf("after a restart %+v", total)

@@ -66,15 +66,17 @@ func stepOf(t time.Time) int64 { return t.Unix() / int64(Step/time.Second) }
 // Due tells that a step has ended since readings were last taken.
 func (b *Book) Due(now time.Time) bool { return stepOf(now) != b.last }
 
-// Take enters what all subjects did up to now: the steps that have ended. Who is
+// Take enters what all subjects did up to now: the steps that have ended since it
+// was called first, which begins the counting and enters nothing. Who is
 // late gives the same to each step that it owes. When the clock was set back,
 // what lies ahead of it is struck out.
 func (b *Book) Take(now time.Time, readings map[Subject]Reading) {
 	at := stepOf(now)
-	owed := min(max(at-b.last, 1), lateSteps)
 	if b.last == 0 {
-		owed = 1
+		b.last = at // of the step that is over nothing is known
+		return
 	}
+	owed := min(max(at-b.last, 1), lateSteps)
 	parts := map[Subject][]point{}
 	for s, r := range readings {
 		l := b.line(s)

@@ -51,8 +51,8 @@ func TestWhatIsCarriedIsAddedUp(t *testing.T) {
 	if got := s.total(20 * time.Second); got.BytesIn != 2_500_000 || got.Known != 20*time.Second {
 		t.Errorf("its last 20 s are %+v", got)
 	}
-	if got := s.total(time.Hour); got.Known != time.Minute+Step {
-		t.Errorf("of the hour %v are known, want the minute and the step before the first reading", got.Known)
+	if got := s.total(time.Hour); got.Known != time.Minute {
+		t.Errorf("of the hour %v are known, want the minute", got.Known)
 	}
 	if got := s.book.Total(gateway, noon, s.now); got.Known != 0 || got.BitsIn() != 0 {
 		t.Errorf("of what there is not: %+v", got)
@@ -107,7 +107,7 @@ func TestTheClockIsSetBack(t *testing.T) {
 	kept := s.book.Snapshot()
 	s.now = s.now.Add(-90 * time.Minute)
 	s.carry(5)
-	if got := s.total(time.Hour); got.Known != 30*time.Minute+2*Step { // from the step before noon to the one that has just ended
+	if got := s.total(time.Hour); got.Known != 30*time.Minute+Step { // up to the one that has just ended
 		t.Errorf("%v are known", got.Known)
 	}
 	if got := s.book.Total(tunnel, s.now, s.now.Add(2*time.Hour)); got.Known != 0 {
