@@ -7,18 +7,15 @@ import (
 	"github.com/twinspan/twinspan/ike"
 )
 
-// Bounds of what is under way: who forges first messages must not fill the memory.
-const (
-	mostUnderWay = 4096
-	mostQuick    = 64 // of one session
-)
+// mostQuick bounds the quick modes of a session whose times are taken.
+const mostQuick = 64
 
 // tally counts what became of the negotiations of each tunnel.
 type tally struct {
 	negotiations map[metrics.Negotiation]uint64
 	resent, dead map[string]uint64 // by tunnel
 	took         map[string]*metrics.Durations
-	underWay     map[[8]byte]*underWay // by the initiator's cookie
+	underWay     map[[8]byte]*underWay // by the initiator's cookie; the engine bounds the sessions
 }
 
 // underWay is a session that is being negotiated, or negotiates children.
@@ -37,10 +34,13 @@ func newTally() *tally {
 
 // take counts a report.
 func (t *tally) take(now time.Time, r ike.Report) {
+	key := r.Cookies.Initiator
+	if r.Kind == ike.SessionDown {
+		defer delete(t.underWay, key)
+	}
 	if r.Tunnel == "" {
 		return
 	}
-	key := r.Cookies.Initiator
 	switch r.Kind {
 	case ike.MessageOut:
 		t.message(now, r, metrics.Initiator)
@@ -63,7 +63,6 @@ func (t *tally) take(now time.Time, r ike.Report) {
 		if u := t.underWay[key]; u != nil && !u.began.IsZero() {
 			t.ended(r, u.exchange, u.role)
 		}
-		delete(t.underWay, key)
 	}
 }
 
@@ -72,7 +71,7 @@ func (t *tally) message(now time.Time, r ike.Report, role string) {
 	u := t.underWay[r.Cookies.Initiator]
 	switch r.Step {
 	case "MM1", "AM1":
-		if u == nil && len(t.underWay) < mostUnderWay {
+		if u == nil {
 			t.underWay[r.Cookies.Initiator] = &underWay{exchange: exchangeWord(r.Exchange), role: role, began: now}
 		}
 	case "QM1":

@@ -5,7 +5,7 @@
 // and a name, and whoever has counters gives them to it.
 //
 // A subject takes 28 bytes for each step in which it carried anything, at most
-// 252 000; one that carries nothing takes 64 bytes an hour.
+// 254 000; one that carries nothing takes 64 bytes an hour.
 package history
 
 import (
