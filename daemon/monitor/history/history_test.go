@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 var (
@@ -233,5 +234,16 @@ func TestAWholeAndItsParts(t *testing.T) {
 	b.Take(noon.Add(3*Step), map[Subject]Reading{gateway: {}})
 	if got := b.Total(gateway, noon, noon.Add(3*Step)); got.BytesIn != 6001 || got.Known != 3*Step {
 		t.Errorf("without any %+v", got)
+	}
+}
+
+// The manual says how much memory a tunnel takes.
+func TestWhatASubjectTakes(t *testing.T) {
+	busy := pagesKept * (int(unsafe.Sizeof(page{})) + int(pageSteps)*int(unsafe.Sizeof(point{})))
+	if busy > 254_000 {
+		t.Errorf("%d bytes, more than the manual says", busy)
+	}
+	if idle := unsafe.Sizeof(page{}); idle > 64 {
+		t.Errorf("an idle hour takes %d bytes", idle)
 	}
 }
