@@ -52,6 +52,14 @@ func inOrder(a, b network) clash {
 	return clash{a, b}
 }
 
+// keepOne is what to do about a clash within one list.
+func keepOne(c clash) string {
+	if c.first.Prefix == c.second.Prefix {
+		return "keep one of the two"
+	}
+	return "keep the larger one"
+}
+
 // overlapping are the networks that overlap a prefix: one that holds it, or
 // any number that it holds.
 func (ns networks) overlapping(p netip.Prefix) networks {

@@ -92,8 +92,8 @@ func (m *maker) reportPairs(clashes []clash) {
 			continue
 		}
 		m.fault(c.second.Pos, "let each pair of networks use one VPN gateway",
-			"%s: the pair %s overlaps %s of %s at another VPN gateway, so its packets would have two ways",
-			b.tunnel.noun(), pairText(b, c.second), pairText(a, c.first), a.tunnel.noun())
+			"%s: the pair %s overlaps %s of %s (%v) at another VPN gateway, so its packets would have two ways",
+			b.tunnel.noun(), pairText(b, c.second), pairText(a, c.first), a.tunnel.noun(), c.first.Pos)
 	}
 }
 
