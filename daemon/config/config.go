@@ -22,6 +22,7 @@ type Config struct {
 	DataPlane        Value[string] // DataPlaneAuto, DataPlaneKernel or DataPlaneUserspace
 	Weak             Value[string] // WeakWarn or WeakRefuse
 	Limits           Limits
+	Prices           Prices
 	VPCs             []VPC
 	VPNGateways      []VPNGateway
 	CustomerGateways []CustomerGateway

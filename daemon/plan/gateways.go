@@ -90,7 +90,7 @@ func (m *maker) makeGateways() {
 		g.vpc = find(m, g.noun(), "VPC", c.VPC, m.vpcs)
 		m.gateways[c.Name] = g
 		if c.BandwidthMbps.IsSet() && !slices.Contains(tiers, c.BandwidthMbps.V) {
-			m.fault(c.BandwidthMbps.Pos, "write one of "+strings.Trim(fmt.Sprint(tiers), "[]"),
+			m.fault(c.BandwidthMbps.Pos, "write one of "+tierWords(),
 				"%s: there is no tier of %d Mbit/s", g.noun(), c.BandwidthMbps.V)
 		}
 		m.inRange(g.noun(), "mtu", c.MTU, minMTU, maxMTU)
@@ -99,6 +99,9 @@ func (m *maker) makeGateways() {
 		m.plan.Links = append(m.plan.Links, xfrm.Link{Name: g.device, IfID: g.ifID, MTU: int(c.MTU.Or(defaultMTU))})
 	}
 }
+
+// tierWords lists the tiers.
+func tierWords() string { return strings.Trim(fmt.Sprint(tiers), "[]") }
 
 // few reports more things than there are numbers for.
 func (m *maker) few(what string, n int) bool {
