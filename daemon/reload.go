@@ -16,8 +16,9 @@ import (
 )
 
 // applyTime bounds the changes to the host that one plan asks for; to take them
-// back has the same time again.
-const applyTime = 30 * time.Second
+// back has the same time again. The most that the quotas allow, 10 000 pairs,
+// takes a second, and half a minute where the processor is emulated.
+const applyTime = 45 * time.Second
 
 // apply puts next in force: only what differs. Whatever fails, fails before
 // the engine hears of next; the host is then put back to what it was.

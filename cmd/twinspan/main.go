@@ -1,5 +1,5 @@
 // Twinspan is the command line of the gateway. It talks to the daemon over its
-// control socket, and checks configurations without one.
+// control socket, and checks and prices configurations without one.
 package main
 
 import (

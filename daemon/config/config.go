@@ -23,6 +23,7 @@ type Config struct {
 	Weak             Value[string]         // WeakWarn or WeakRefuse
 	Metrics          Value[netip.AddrPort] // where metrics are served; unset, nowhere
 	Limits           Limits
+	Prices           Prices
 	VPCs             []VPC
 	VPNGateways      []VPNGateway
 	CustomerGateways []CustomerGateway

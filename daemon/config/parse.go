@@ -94,6 +94,7 @@ func settings(root *table, c *Config) {
 		set(limits, limit, key, asCount)
 	}
 	limits.close()
+	prices(root.sub("prices"), &c.Prices)
 }
 
 // byKey gives each limit with its key.

@@ -62,12 +62,12 @@ func (m *maker) checkAlike(t *tunnel, p ike.Peer, seen *ends) {
 	}
 	const do = "give the peers different identities, or put the policies into one tunnel"
 	if p.Anywhere() {
-		m.fault(t.Pos, do, "%s: its peer may come to %v from anywhere like that of %s, and has the same identity%s, so they cannot be told apart",
-			t.noun(), p.Local, other.noun(), spaced(p.RemoteID))
+		m.fault(t.Pos, do, "%s: its peer may come to %v from anywhere like that of %s (%v), and has the same identity%s, so they cannot be told apart",
+			t.noun(), p.Local, other.noun(), other.Pos, spaced(p.RemoteID))
 		return
 	}
-	m.fault(t.Pos, do, "%s: it joins the same addresses %v and %s as %s, and the peer has the same identity%s, so they cannot be told apart",
-		t.noun(), p.Local, remoteText(p), other.noun(), spaced(p.RemoteID))
+	m.fault(t.Pos, do, "%s: it joins the same addresses %v and %s as %s (%v), and the peer has the same identity%s, so they cannot be told apart",
+		t.noun(), p.Local, remoteText(p), other.noun(), other.Pos, spaced(p.RemoteID))
 }
 
 // spaced is an identity to be said after another word, "" for one that is only

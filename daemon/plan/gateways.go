@@ -34,7 +34,7 @@ func (m *maker) makeVPCs() {
 		var clashes []clash
 		v.cidrs, clashes = disjoint(cidrs)
 		for _, c := range clashes {
-			m.fault(c.second.Pos, "keep the larger one", "%s: cidr %v overlaps cidr %v", v.noun(), c.second, c.first)
+			m.fault(c.second.Pos, keepOne(c), "%s: cidr %v overlaps cidr %v (%v)", v.noun(), c.second, c.first, c.first.Pos)
 		}
 		m.makeSubnets(v)
 	}
@@ -51,14 +51,14 @@ func (m *maker) makeSubnets(v *vpc) {
 		subnets = append(subnets, network{s.CIDR.V, s.CIDR.Pos, s})
 		if !v.Faulty && !v.cidrs.holds(s.CIDR.V) {
 			m.fault(s.CIDR.Pos, "give it a part of the VPC's cidr, or add to that",
-				"%s, subnet %q: %v is not inside the VPC's cidr %s", v.noun(), s.Name, s.CIDR.V, v.cidrs)
+				"%s, subnet %q: %v is not inside the VPC's cidr %s (%v)", v.noun(), s.Name, s.CIDR.V, v.cidrs, v.Pos)
 		}
 	}
 	var clashes []clash
 	v.subnets, clashes = disjoint(subnets)
 	for _, c := range clashes {
-		m.fault(c.second.Pos, "give each subnet its own network", "%s, subnet %q: %v overlaps %v of subnet %q", v.noun(),
-			c.second.owner.(*config.Subnet).Name, c.second, c.first, c.first.owner.(*config.Subnet).Name)
+		m.fault(c.second.Pos, "give each subnet its own network", "%s, subnet %q: %v overlaps %v of subnet %q (%v)", v.noun(),
+			c.second.owner.(*config.Subnet).Name, c.second, c.first, c.first.owner.(*config.Subnet).Name, c.first.Pos)
 	}
 }
 
@@ -90,7 +90,7 @@ func (m *maker) makeGateways() {
 		g.vpc = find(m, g.noun(), "VPC", c.VPC, m.vpcs)
 		m.gateways[c.Name] = g
 		if c.BandwidthMbps.IsSet() && !slices.Contains(tiers, c.BandwidthMbps.V) {
-			m.fault(c.BandwidthMbps.Pos, "write one of "+strings.Trim(fmt.Sprint(tiers), "[]"),
+			m.fault(c.BandwidthMbps.Pos, "write one of "+tierWords(),
 				"%s: there is no tier of %d Mbit/s", g.noun(), c.BandwidthMbps.V)
 		}
 		m.inRange(g.noun(), "mtu", c.MTU, minMTU, maxMTU)
@@ -106,6 +106,9 @@ func (m *maker) makeGateways() {
 		m.plan.Links = append(m.plan.Links, xfrm.Link{Name: g.device, IfID: g.ifID, MTU: int(c.MTU.Or(defaultMTU))})
 	}
 }
+
+// tierWords lists the tiers.
+func tierWords() string { return strings.Trim(fmt.Sprint(tiers), "[]") }
 
 // few reports more things than there are numbers for.
 func (m *maker) few(what string, n int) bool {

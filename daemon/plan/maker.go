@@ -74,6 +74,7 @@ func newMaker(c config.Config) *maker {
 	m.makeTunnels()
 	m.checkPolicies()
 	m.checkQuotas()
+	m.makeCharges()
 	m.makeRoutes()
 	m.warnUnrouted()
 	return m

@@ -52,17 +52,27 @@ func inOrder(a, b network) clash {
 	return clash{a, b}
 }
 
-// overlapping are the networks that overlap a prefix: one that holds it, or
-// any number that it holds.
-func (ns networks) overlapping(p netip.Prefix) networks {
-	from := sort.Search(len(ns), func(i int) bool { return ns[i].Addr().Compare(p.Addr()) >= 0 })
+// keepOne is what to do about a clash within one list.
+func keepOne(c clash) string {
+	if c.first.Prefix == c.second.Prefix {
+		return "keep one of the two"
+	}
+	return "keep the larger one"
+}
+
+// span are the indices of the networks that overlap a prefix: of one that
+// holds it, or of any number that it holds.
+func (ns networks) span(p netip.Prefix) (from, to int) {
+	from = sort.Search(len(ns), func(i int) bool { return ns[i].Addr().Compare(p.Addr()) >= 0 })
 	if from > 0 && ns[from-1].Overlaps(p) {
-		return ns[from-1 : from]
+		return from - 1, from
 	}
-	to := from
-	for to < len(ns) && ns[to].Overlaps(p) {
-		to++
-	}
+	return from, from + sort.Search(len(ns)-from, func(i int) bool { return !ns[from+i].Overlaps(p) })
+}
+
+// overlapping are the networks that overlap a prefix.
+func (ns networks) overlapping(p netip.Prefix) networks {
+	from, to := ns.span(p)
 	return ns[from:to]
 }
 

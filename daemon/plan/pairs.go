@@ -13,12 +13,26 @@ import (
 // what answers could come through either. Pairs overlap where both of their
 // networks do; so the pairs are put into groups by local network, and a group
 // is held against those groups whose local network holds its own. There is one
-// of these for each prefix length at most, so this takes n log n steps.
+// of these for each prefix length at most, and a question to one of them is a
+// binary search, so this takes n log n steps.
 
 // group is the pairs of one local network.
 type group struct {
 	local netip.Prefix
 	peers networks
+	turns []int // for each of peers, the first one after it that is another gateway's
+}
+
+// newGroup is the group of a local network with these peers.
+func newGroup(local netip.Prefix, peers networks) group {
+	turns := make([]int, len(peers))
+	for i := len(peers) - 1; i >= 0; i-- {
+		turns[i] = i + 1
+		if i+1 < len(peers) && gatewayOf(peers[i]) == gatewayOf(peers[i+1]) {
+			turns[i] = turns[i+1]
+		}
+	}
+	return group{local, peers, turns}
 }
 
 // pairOwner is whose a pair is.
@@ -31,15 +45,14 @@ type pairOwner struct {
 func (m *maker) checkPairs() {
 	var outer []group // each one's local network holds the next one's
 	for _, all := range m.pairsByLocal() {
-		g := group{local: all[0].owner.(pairOwner).local.V}
-		var clashes []clash
-		g.peers, clashes = disjoint(all)
+		peers, clashes := disjoint(all)
+		g := newGroup(all[0].owner.(pairOwner).local.V, peers)
 		for len(outer) > 0 && !outer[len(outer)-1].local.Overlaps(g.local) {
 			outer = outer[:len(outer)-1]
 		}
 		for _, o := range outer {
 			for _, peer := range g.peers {
-				if other, ok := elsewhere(o.peers.overlapping(peer.Prefix), peer); ok {
+				if other, ok := o.elsewhere(peer); ok {
 					clashes = append(clashes, inOrder(other, peer))
 				}
 			}
@@ -49,16 +62,19 @@ func (m *maker) checkPairs() {
 	}
 }
 
-// elsewhere is the first network of another gateway than that of peer.
-func elsewhere(others networks, peer network) (network, bool) {
-	at := slices.IndexFunc(others, func(o network) bool {
-		return o.owner.(pairOwner).tunnel.gateway != peer.owner.(pairOwner).tunnel.gateway
-	})
-	if at < 0 {
+// elsewhere is the first network that overlaps peer and is another gateway's.
+func (g group) elsewhere(peer network) (network, bool) {
+	from, to := g.peers.span(peer.Prefix)
+	if from < to && gatewayOf(g.peers[from]) == gatewayOf(peer) {
+		from = g.turns[from]
+	}
+	if from >= to {
 		return network{}, false
 	}
-	return others[at], true
+	return g.peers[from], true
 }
+
+func gatewayOf(peer network) *gateway { return peer.owner.(pairOwner).tunnel.gateway }
 
 // pairsByLocal are the peer networks of all tunnels, in lists with one local
 // network each, in the order of these.
@@ -92,8 +108,8 @@ func (m *maker) reportPairs(clashes []clash) {
 			continue
 		}
 		m.fault(c.second.Pos, "let each pair of networks use one VPN gateway",
-			"%s: the pair %s overlaps %s of %s at another VPN gateway, so its packets would have two ways",
-			b.tunnel.noun(), pairText(b, c.second), pairText(a, c.first), a.tunnel.noun())
+			"%s: the pair %s overlaps %s of %s (%v) at another VPN gateway, so its packets would have two ways",
+			b.tunnel.noun(), pairText(b, c.second), pairText(a, c.first), a.tunnel.noun(), c.first.Pos)
 	}
 }
 

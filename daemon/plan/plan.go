@@ -36,6 +36,8 @@ type Plan struct {
 	RouteTables []RouteTable
 	Routes      []Route
 	Rules       []Rule
+	Charges     []Charge       // one for each of Gateways, in the same order
+	Currency    string         // of the Charges, as it is configured
 	Warnings    []config.Fault // what is allowed and not advisable
 }
 

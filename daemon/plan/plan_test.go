@@ -112,6 +112,10 @@ func describe(p plan.Plan) string {
 	for _, r := range p.Rules {
 		fmt.Fprintf(&b, "rule from %v to %#x\n", r.From, r.Table)
 	}
+	for _, c := range p.Charges {
+		fmt.Fprintf(&b, "charge %s of %s in %q: %d Mbit/s, %v %s a month, priced %v %v\n", c.Gateway, c.VPC, c.Region, c.BandwidthMbps,
+			c.Monthly, p.Currency, c.Priced, c.From)
+	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(&b, "warning %v\n", w)
 	}

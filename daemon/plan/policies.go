@@ -29,15 +29,15 @@ func (m *maker) checkPolicy(t *tunnel, s *config.SPD) {
 	}
 	_, clashes := disjoint(peers)
 	for _, c := range clashes {
-		m.fault(c.second.Pos, "keep the larger one", "%s: peer network %v overlaps peer network %v of the same policy",
-			t.noun(), c.second, c.first)
+		m.fault(c.second.Pos, keepOne(c), "%s: peer network %v overlaps peer network %v of the same policy (%v)",
+			t.noun(), c.second, c.first, c.first.Pos)
 	}
 	for _, p := range s.Peer {
 		m.checkPeer(t, s.Local, p)
 	}
 	if v := t.vpc(); v != nil && !v.Faulty && s.Local.IsSet() && !v.cidrs.holds(s.Local.V) {
 		m.fault(s.Local.Pos, "name a network of the VPC, or add it to the VPC's cidr",
-			"%s: local network %v is not inside the cidr %v of %s", t.noun(), s.Local.V, v.cidrs, v.noun())
+			"%s: local network %v is not inside the cidr %v of %s (%v)", t.noun(), s.Local.V, v.cidrs, v.noun(), v.Pos)
 	}
 }
 
@@ -55,18 +55,18 @@ func (m *maker) checkPeer(t *tunnel, local prefix, peer prefix) {
 		switch {
 		case local.V.Addr().Is4() != peer.V.Addr().Is4():
 			m.fault(peer.Pos, "write two policies, one for IPv4 and one for IPv6",
-				"%s: local network %v and peer network %v are not of one IP version", t.noun(), local.V, peer.V)
+				"%s: local network %v (%v) and peer network %v are not of one IP version", t.noun(), local.V, local.Pos, peer.V)
 			return
 		case local.V.Overlaps(peer.V):
 			m.fault(peer.Pos, "give the two sides different networks",
-				"%s: peer network %v overlaps local network %v", t.noun(), peer.V, local.V)
+				"%s: peer network %v overlaps local network %v (%v)", t.noun(), peer.V, local.V, local.Pos)
 			return
 		}
 	}
 	if v := t.vpc(); v != nil {
 		for _, own := range v.cidrs.overlapping(peer.V) {
 			m.fault(peer.Pos, "give the two sides different networks",
-				"%s: peer network %v overlaps %v of %s", t.noun(), peer.V, own, v.noun())
+				"%s: peer network %v overlaps %v of %s (%v)", t.noun(), peer.V, own, v.noun(), own.Pos)
 			return
 		}
 	}
@@ -93,11 +93,11 @@ func (m *maker) checkLocals(g *gateway) {
 			relation = "is already used by"
 		}
 		if first == second {
-			m.fault(c.second.Pos, "put all its peers into one policy", "%s: local network %v %s another policy of this tunnel",
-				second.noun(), c.second, relation)
+			m.fault(c.second.Pos, "put all its peers into one policy", "%s: local network %v %s another policy of this tunnel (%v)",
+				second.noun(), c.second, relation, c.first.Pos)
 			continue
 		}
-		m.fault(c.second.Pos, "give each network to one tunnel", "%s: local network %v %s %s",
-			second.noun(), c.second, relation, first.noun())
+		m.fault(c.second.Pos, "give each network to one tunnel", "%s: local network %v %s %s (%v)",
+			second.noun(), c.second, relation, first.noun(), c.first.Pos)
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/twinspan/twinspan/daemon/config"
@@ -39,10 +40,10 @@ func (m *maker) checkQuotas() {
 	for _, c := range m.cfg.CustomerGateways {
 		customers.add(regionNoun(c.Region.Or(region[c.Name])), c.Pos)
 	}
-	m.quota(perVPC, "VPN gateways", "vpn_gateways_per_vpc", l.VPNGatewaysPerVPC.Or(vpnGatewaysPerVPC))
-	m.quota(customers, "customer gateways", "customer_gateways_per_region", l.CustomerGatewaysPerRegion.Or(customerGatewaysPerRegion))
-	m.quota(perCustomer, "tunnels", "tunnels_per_customer_gateway", l.TunnelsPerCustomerGateway.Or(tunnelsPerCustomerGateway))
-	m.quota(perRegion, "tunnels", "tunnels_per_region", l.TunnelsPerRegion.Or(tunnelsPerRegion))
+	m.quota(perVPC, "VPN gateways", "vpn_gateways_per_vpc", l.VPNGatewaysPerVPC, vpnGatewaysPerVPC)
+	m.quota(customers, "customer gateways", "customer_gateways_per_region", l.CustomerGatewaysPerRegion, customerGatewaysPerRegion)
+	m.quota(perCustomer, "tunnels", "tunnels_per_customer_gateway", l.TunnelsPerCustomerGateway, tunnelsPerCustomerGateway)
+	m.quota(perRegion, "tunnels", "tunnels_per_region", l.TunnelsPerRegion, tunnelsPerRegion)
 }
 
 // checkSizes counts the policies and networks of a tunnel.
@@ -55,8 +56,8 @@ func (m *maker) checkSizes(t *tunnel) {
 			peers.add(t.noun()+", spd "+strconv.Itoa(i+1), p.Pos)
 		}
 	}
-	m.quota(spds, "SPD policies", "spds_per_tunnel", l.SPDsPerTunnel.Or(spdsPerTunnel))
-	m.quota(peers, "peer networks", "peer_networks_per_spd", l.PeerNetworksPerSPD.Or(peerNetworksPerSPD))
+	m.quota(spds, "SPD policies", "spds_per_tunnel", l.SPDsPerTunnel, spdsPerTunnel)
+	m.quota(peers, "peer networks", "peer_networks_per_spd", l.PeerNetworksPerSPD, peerNetworksPerSPD)
 }
 
 // counts are the places of what is counted, by what it is counted for.
@@ -65,14 +66,18 @@ type counts map[string][]config.Pos
 func (c counts) add(noun string, at config.Pos) { c[noun] = append(c[noun], at) }
 
 // quota reports whoever has too many, at the first one that is too many.
-func (m *maker) quota(c counts, what, key string, limit int64) {
+func (m *maker) quota(c counts, what, key string, set config.Value[int64], usual int64) {
+	limit, where := set.Or(usual), ""
+	if set.IsSet() {
+		where = fmt.Sprintf(" (%v)", set.Pos)
+	}
 	for noun, places := range c {
 		if int64(len(places)) <= limit {
 			continue
 		}
 		byPlace(places, func(p config.Pos) config.Pos { return p })
 		m.fault(places[limit], "take some out, or raise "+key+" in [limits]",
-			"%s has %d %s, and the limit is %d", noun, len(places), what, limit)
+			"%s has %d %s, and the limit is %d%s", noun, len(places), what, limit, where)
 	}
 }
 

@@ -40,6 +40,8 @@ var goals = []goal{
 	{"policies per second, 10 000 pairs", "./xfrm/kernel", "SetPolicies/pairs=10000", "policies/s", 0, ""},
 	{"  clock beside vishvananda/netlink's", "./xfrm/kernel", "SetPolicies/pairs=10000", "ratio", 0.4, "1"},
 	{"  CPU beside it", "./xfrm/kernel", "SetPolicies/pairs=10000", "cpu-ratio", 0, "1"},
+	{"policies per second, 20 tunnels of 500 pairs", "./xfrm/kernel", "SetPolicies/20-tunnels-of-500", "policies/s", 0, ""},
+	{"  clock beside vishvananda/netlink's", "./xfrm/kernel", "SetPolicies/20-tunnels-of-500", "ratio", 0.4, "1"},
 	{"ESP seal and open on one core, AES-128-SHA1", "./xfrm/userspace", "SealOpen/aes128-sha1", "MB/s", 0, ""},
 	{"  CPU for one Gbit", "./xfrm/userspace", "SealOpen/aes128-sha1", "cpu-s/Gbit", 0, ""},
 	{"a whole tunnel in user space, CPU for one Gbit", "./xfrm/userspace", "Tunnel/aes128-sha1", "cpu-s/Gbit", 0.62, "kernel-libipsec 2.9-3.4 s, wireguard-go 0.49-0.58 s"},

@@ -49,6 +49,22 @@ func manyPolicies(n int) []xfrm.Policy {
 	return all
 }
 
+// manyTunnels are the policies of so many tunnels, each with its own peer, local
+// networks and pairs of one of those with each of the peer networks.
+func manyTunnels(tunnels, locals, peers int) (all []xfrm.Policy) {
+	for i := range tunnels * locals {
+		for k := range peers {
+			p := samplePolicy()
+			p.TunnelRemote = netip.AddrFrom4([4]byte{198, 51, 100, byte(i/locals + 1)})
+			p.ReqID = uint32(i*peers + k + 1)
+			p.Sel.Local = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i / locals), byte(i % locals), 0}), 24)
+			p.Sel.Remote = netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, byte(k), 0}), 24)
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // bare is an SA as Dump returns it.
 func bare(sa xfrm.SA) xfrm.SA {
 	sa.EncKey, sa.AuthKey = xfrm.Secret{}, xfrm.Secret{}

@@ -41,8 +41,8 @@ type Client struct {
 // within it is as good as none.
 const dialTime = 5 * time.Second
 
-// answerTime bounds the wait for an answer. A reload may take half of it to change
-// the host or to take the change back.
+// answerTime bounds the wait for an answer. A reload may take three quarters of it
+// to change the host and to take the change back.
 const answerTime = 2 * time.Minute
 
 // New returns a client for the socket at path. Nothing is opened yet.
