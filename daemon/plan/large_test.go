@@ -115,7 +115,7 @@ func TestPlanningIsNotQuadratic(t *testing.T) {
 		faults int // for each network
 	}{
 		{"tunnels", func(n int) config.Config { return large(t, n, 1, 1) }, 1000, 0},
-		{"networks in each other", func(n int) config.Config { return nested(t, n) }, 1000, 1},
+		{"networks in each other", func(n int) config.Config { return nested(t, n) }, 4000, 1},
 	} {
 		few, many := best(tc.of(tc.few), tc.faults*tc.few), best(tc.of(10*tc.few), 10*tc.faults*tc.few)
 		t.Logf("%d %s take %v, %d take %v", tc.few, tc.name, few, 10*tc.few, many)
