@@ -39,14 +39,22 @@ func (s *Session) sendOnce(to netip.AddrPort, x isakmp.Exchange, step string, da
 // resend sends the same bytes again, or tells by false that the schedule ran
 // out.
 func (s *Session) resend(f *flight, to netip.AddrPort) bool {
+	if !f.next(s.now) {
+		return false
+	}
+	s.transmit(to, f.data, 0)
+	s.report(ike.Report{Kind: ike.Resent, Exchange: f.exchange.String(), Step: f.step, Bytes: len(f.data), Try: f.tries + 1})
+	return true
+}
+
+// next counts another try, or tells by false that the schedule ran out.
+func (f *flight) next(now time.Time) bool {
 	f.tries++
 	if f.tries == len(retry) {
 		f.wake = time.Time{}
 		return false
 	}
-	f.wake = s.now.Add(retry[f.tries])
-	s.transmit(to, f.data, 0)
-	s.report(ike.Report{Kind: ike.Resent, Exchange: f.exchange.String(), Step: f.step, Bytes: len(f.data), Try: f.tries + 1})
+	f.wake = now.Add(retry[f.tries])
 	return true
 }
 

@@ -82,6 +82,44 @@ func TestQuickModesBeyondTheBound(t *testing.T) {
 	}
 }
 
+// Who begins quick modes and ends none gets few answers that it has not asked for; a
+// resend of QM1 is answered in any case.
+func TestQuickModesWithoutEndAreSeldomAnsweredAgain(t *testing.T) {
+	p := establishedPair(t)
+	for round := range uint32(2) {
+		for i := range uint32(maxResponding) {
+			p.says(p.a, p.a.asks(1+100*round+i, nil))
+		}
+		p.run(2 * time.Minute)
+	}
+	if n := len(p.b.sent); n != 2*maxResponding+mostUnproven {
+		t.Errorf("%d quick modes get %d answers", 2*maxResponding, n)
+	}
+	p.b.sent = nil
+	qm1 := p.a.asks(300, nil)
+	p.says(p.a, qm1)
+	p.run(time.Second)
+	p.says(p.a, qm1)
+	if n := len(p.b.sent); n != 2 {
+		t.Errorf("QM1 and its resend get %d answers", n)
+	}
+}
+
+// Resends that a proof has followed at last do not count: a network that loses QM3
+// now and then costs the session nothing.
+func TestProofGivesResendsBack(t *testing.T) {
+	p := establishedPair(t)
+	for i := range uint32(2 * mostUnproven) {
+		p.b.sent = nil
+		p.says(p.a, p.a.asks(1+i, nil))
+		p.run(retry[0] + retry[1])
+		if n := len(p.b.sent); n != 3 {
+			t.Fatalf("quick mode %d is answered %d times", i, n)
+		}
+		p.step(p.b, ike.Used{SPI: p.b.s.quicks[1+i].spiIn})
+	}
+}
+
 // What finished quick modes leave behind is bounded, whatever the peer sends.
 func TestFinishedQuickModesAreBounded(t *testing.T) {
 	p := establishedPair(t)

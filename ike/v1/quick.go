@@ -50,6 +50,7 @@ type quick struct {
 	ids           []isakmp.Payload // as responder: the peer's, echoed
 	installed     bool             // the inbound SA was asked for
 	from          netip.AddrPort   // the peer's address in it
+	resent        int              // how often QM2 went out unasked
 }
 
 func (q *quick) wake() time.Time { return earliest(q.flight.wake, q.ends) }

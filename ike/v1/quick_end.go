@@ -11,6 +11,7 @@ import (
 
 // finish ends a quick mode whose SAs stand.
 func (s *Session) finish(q *quick) {
+	s.unproven -= q.resent
 	q.phase, q.ends = finished, s.now.Add(linger)
 	child := &ike.ChildSA{
 		Sel: q.child.Sel, ReqID: q.child.ReqID, SPIIn: q.spiIn, SPIOut: q.spiOut,
@@ -58,9 +59,28 @@ func (s *Session) tickQuick(q *quick) {
 	case q.phase == unconfirmed && s.due(q.ends):
 		s.failQuick(q, noProof(s.remote))
 	case q.phase == finished || s.state == dead:
-	case s.due(q.flight.wake) && !s.resend(&q.flight, s.remote):
+	case s.due(q.flight.wake) && !s.resendQuick(q):
 		s.quickTimedOut(q)
 	}
+}
+
+// mostUnproven bounds the QM2 that a session resends in vain, as many as four quick
+// modes without an end have: else whoever begins them gets several times what it
+// sends. The peer's own resend of QM1 is answered all the same.
+const mostUnproven = 16
+
+// resendQuick makes the next try, or tells by false that the schedule ran out. Of
+// QM2 it passes in silence when too many have had no QM3.
+func (s *Session) resendQuick(q *quick) bool {
+	if !q.initiator && s.unproven >= mostUnproven {
+		return q.flight.next(s.now)
+	}
+	more := s.resend(&q.flight, s.remote)
+	if more && !q.initiator {
+		q.resent++
+		s.unproven++
+	}
+	return more
 }
 
 // quickTimedOut gives up. When the peer has not been heard since the exchange

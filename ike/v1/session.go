@@ -58,6 +58,7 @@ type Session struct {
 	used     usedIDs           // by quick modes
 	informed usedIDs           // by informational exchanges
 	queue    []ike.Negotiate
+	unproven int       // how many QM2 were resent and had no QM3
 	pause    time.Time // until when no quick mode of ours begins
 	jobs     map[uint64]func(any)
 
