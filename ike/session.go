@@ -118,8 +118,8 @@ type Negotiate struct {
 	Urgent bool
 }
 
-// DeleteChild asks a session to tell the peer that our inbound SA is gone.
-type DeleteChild struct{ SPI uint32 }
+// DeleteChild asks a session to tell the peer that inbound SAs of ours are gone.
+type DeleteChild struct{ SPIs []uint32 }
 
 // ChildGone tells a session that our inbound SA, which a quick mode under it may
 // have made, is gone: it confirms that quick mode no more.

@@ -107,7 +107,7 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 		case tunnel.Follow:
 			e.emit(ike.Follow(a))
 		case tunnel.Delete:
-			e.deleteChild(m, a.SPI)
+			e.deleteChildren(m, a.SPIs)
 		case tunnel.Disconnect:
 			e.disconnect(m)
 		case tunnel.Remove:
@@ -120,16 +120,18 @@ func (e *Engine) tell(m *member, in tunnel.Input) {
 	e.deadlines.set(&m.alarm, alarm{member: m}, m.Wake)
 }
 
-// deleteChild tells the peer that our inbound SA is gone, through the newest
-// session. The older ones may have made it.
-func (e *Engine) deleteChild(m *member, spi uint32) {
+// deleteChildren tells the peer that inbound SAs of ours are gone, through the
+// newest session. The older ones may have made them.
+func (e *Engine) deleteChildren(m *member, spis []uint32) {
 	newest := m.established()
 	for _, s := range slices.Clone(m.sessions) {
 		switch {
 		case s == newest:
-			e.drive(s, ike.DeleteChild{SPI: spi})
+			e.drive(s, ike.DeleteChild{SPIs: spis})
 		case s.established():
-			e.drive(s, ike.ChildGone{SPI: spi})
+			for _, spi := range spis {
+				e.drive(s, ike.ChildGone{SPI: spi})
+			}
 		}
 	}
 }

@@ -147,7 +147,7 @@ type Negotiate ike.Negotiate
 // Renew asks for a session that replaces the one that stands.
 type Renew struct{}
 
-// Delete asks to tell the peer that our inbound SA is gone.
+// Delete asks to tell the peer, in one message, that inbound SAs of ours are gone.
 type Delete ike.DeleteChild
 
 // Disconnect asks to close every session of the tunnel.

@@ -12,10 +12,11 @@ import (
 const (
 	// maxOlder is how many replaced children of a pair may drain beside the
 	// newest one, once that is older than turnsOver; mostChildren are all that
-	// there may ever be.
+	// there may ever be, and keptChildren those that stay when they are more.
 	maxOlder     = 2
 	turnsOver    = 15 * time.Second
 	mostChildren = 8
+	keptChildren = 4
 	// trafficLasts is how long a packet's wish counts. Linux asks again every
 	// 30 s as long as packets come (xfrm_acq_expires).
 	trafficLasts = 35 * time.Second
@@ -51,7 +52,7 @@ type pair struct {
 func (t *Tunnel) childUp(c ike.ChildSA) {
 	p := t.pair(c.Sel)
 	if p == nil || t.desire == off {
-		t.say(Delete{c.SPIIn})
+		t.say(Delete{[]uint32{c.SPIIn}})
 		t.removeSAs(c)
 		return
 	}
@@ -76,7 +77,7 @@ func (t *Tunnel) childUp(c ike.ChildSA) {
 		t.yield()
 	}
 	if len(p.children) > mostChildren {
-		t.takeDown(p, 0, tooMany)
+		t.thinTo(p, keptChildren)
 	}
 }
 
@@ -93,9 +94,22 @@ func (p *pair) thinDue() (time.Time, bool) {
 func (t *Tunnel) thin() {
 	for i := range t.pairs {
 		p := &t.pairs[i]
-		for at, many := p.thinDue(); many && !at.After(t.now); at, many = p.thinDue() {
-			t.takeDown(p, 0, tooMany)
+		if at, many := p.thinDue(); many && !at.After(t.now) {
+			t.thinTo(p, maxOlder+1)
 		}
+	}
+}
+
+// thinTo takes down a pair's oldest children until n are left. The peer is told of
+// them together: one that makes child after child gets less than it sends.
+func (t *Tunnel) thinTo(p *pair, n int) {
+	var gone []uint32
+	for _, c := range p.children[:len(p.children)-n] {
+		gone = append(gone, c.SPIIn)
+	}
+	t.say(Delete{gone})
+	for range gone {
+		t.lose(p, 0, tooMany)
 	}
 }
 
@@ -218,7 +232,7 @@ func (t *Tunnel) find(is func(ike.ChildSA) bool) (*pair, int) {
 
 // takeDown ends a child that the peer may still take for up, and tells it so.
 func (t *Tunnel) takeDown(p *pair, i int, why *ike.Fault) {
-	t.say(Delete{p.children[i].SPIIn})
+	t.say(Delete{[]uint32{p.children[i].SPIIn}})
 	t.lose(p, i, why)
 }
 

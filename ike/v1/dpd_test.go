@@ -94,7 +94,7 @@ func TestDPDWithLoss(t *testing.T) {
 func TestNoDPDWithTraffic(t *testing.T) {
 	for what, sign := range map[string]func(p *pair){
 		"ESP": func(p *pair) { p.step(p.a, ike.Used{SPI: 1}) },
-		"IKE": func(p *pair) { p.step(p.b, ike.DeleteChild{SPI: 0x5555}) },
+		"IKE": func(p *pair) { p.step(p.b, ike.DeleteChild{SPIs: []uint32{0x5555}}) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := withDPD(t, usualDPD)

@@ -190,7 +190,7 @@ func TestReplayedExchanges(t *testing.T) {
 	p := newPair(t, first(peers()), second(peers()))
 	p.start()
 	child := p.a.has(ike.ChildUp).Child
-	p.step(p.a, ike.DeleteChild{SPI: child.SPIIn})
+	p.step(p.a, ike.DeleteChild{SPIs: []uint32{child.SPIIn}})
 	recorded := append([][]byte(nil), p.a.sent...)
 	p.now = p.now.Add(2 * linger)
 	p.step(p.b, ike.Tick{})

@@ -86,17 +86,17 @@ func (s *Session) withdraw(spi uint32) {
 	}
 }
 
-// deleteChild tells the peer that our inbound SA is gone. The SPI is the
-// sender's own (RFC 2408 §3.15).
-func (s *Session) deleteChild(spi uint32) {
-	s.withdraw(spi)
-	if s.state != established {
-		return
+// deleteChildren tells the peer that inbound SAs of ours are gone, all in one
+// payload. The SPIs are the sender's own (RFC 2408 §3.15).
+func (s *Session) deleteChildren(spis []uint32) {
+	d := isakmp.Deletion{Protocol: isakmp.ProtoESP}
+	for _, spi := range spis {
+		s.withdraw(spi)
+		d.SPIs = append(d.SPIs, spiBytes(spi))
 	}
-	s.sendInformational("DELETE", isakmp.Payload{
-		Type: isakmp.Delete,
-		Body: isakmp.Deletion{Protocol: isakmp.ProtoESP, SPIs: [][]byte{spiBytes(spi)}}.Append(nil),
-	})
+	if s.state == established {
+		s.sendInformational("DELETE", isakmp.Payload{Type: isakmp.Delete, Body: d.Append(nil)})
+	}
 }
 
 // takeInformational takes a notification or deletion. Without keys it is a hint

@@ -283,7 +283,7 @@ func TestDeletedChildIsNotConfirmedAgain(t *testing.T) {
 	}
 	p.start()
 	p.tamper = func(*end, []byte) []byte { return nil }
-	p.step(p.a, ike.DeleteChild{SPI: p.a.has(ike.ChildUp).Child.SPIIn})
+	p.step(p.a, ike.DeleteChild{SPIs: []uint32{p.a.has(ike.ChildUp).Child.SPIIn}})
 	p.a.sent = nil
 	p.says(p.b, qm2)
 	if len(p.a.sent) != 0 {

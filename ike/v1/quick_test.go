@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,7 +279,7 @@ func TestDeletes(t *testing.T) {
 	p := newPair(t, first(peers()), second(peers()))
 	p.start()
 	child := p.a.has(ike.ChildUp).Child
-	p.step(p.a, ike.DeleteChild{SPI: child.SPIIn})
+	p.step(p.a, ike.DeleteChild{SPIs: []uint32{child.SPIIn}})
 	if r := p.b.has(ike.PeerDeleted); r == nil || r.SPI != child.SPIIn {
 		t.Fatalf("%v", r)
 	}
@@ -287,6 +288,26 @@ func TestDeletes(t *testing.T) {
 	p.a.wantFault(ike.SessionDown, ike.CauseAsked)
 	if len(p.b.sas) != 2 {
 		t.Error("the children went with their phase 1")
+	}
+}
+
+// Several children are deleted in one message, which is hardly longer than that of
+// one.
+func TestDeletesOfSeveral(t *testing.T) {
+	p := establishedPair(t)
+	p.step(p.a, ike.DeleteChild{SPIs: []uint32{0x1111, 0x2222, 0x3333}})
+	if len(p.a.sent) != 1 {
+		t.Fatalf("%d messages", len(p.a.sent))
+	}
+	p.says(p.a, p.a.sent[0])
+	var gone []uint32
+	for _, r := range p.b.reports {
+		if r.Kind == ike.PeerDeleted {
+			gone = append(gone, r.SPI)
+		}
+	}
+	if !slices.Equal(gone, []uint32{0x1111, 0x2222, 0x3333}) {
+		t.Errorf("the peer takes down %x", gone)
 	}
 }
 

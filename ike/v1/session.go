@@ -162,7 +162,7 @@ func (s *Session) Step(now time.Time, in ike.Input) []ike.Action {
 	case ike.ChildGone:
 		s.withdraw(in.SPI)
 	case ike.DeleteChild:
-		s.deleteChild(in.SPI)
+		s.deleteChildren(in.SPIs)
 	case ike.CloseSession:
 		s.close(&ike.Fault{Cause: ike.CauseAsked, Text: "closed on request"})
 	}
