@@ -22,9 +22,6 @@ type Case struct {
 	pfs   bool // the attacker's tunnel has PFS
 	hasty bool // it is in aggressive mode
 	flood bool // a good peer must get through while it goes on
-	// told is set where an authenticated peer gets more than answers: QM2 again
-	// while QM3 is missing, and deletions of the SAs that it gathers.
-	told bool
 }
 
 // attack is a case that runs. Its chance follows from the seed and its name, so

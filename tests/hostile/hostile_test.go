@@ -20,7 +20,6 @@ const (
 	leastDatagrams = 30000
 	mostShare      = 0.10     // bytes out to bytes in, of all cases together
 	mostOfCase     = 1.0      // of each
-	mostTold       = 1.3      // of one where an authenticated peer gets more than answers
 	mostPeak       = 16 << 20 // of memory above what it had before
 	mostLeft       = 8 << 20  // of it when all is over
 	mostLog        = 100 << 10
@@ -116,11 +115,7 @@ func judge(t *testing.T, rows []row) {
 	var all tally
 	for _, r := range rows {
 		all.add(r.tally)
-		most := mostOfCase
-		if r.told {
-			most = mostTold
-		}
-		if float64(r.out) > most*float64(r.in) {
+		if float64(r.out) > mostOfCase*float64(r.in) {
 			t.Errorf("%s: %d bytes are answered with %d", r.Name, r.in, r.out)
 		}
 		if len(r.taken) > 0 {

@@ -12,14 +12,14 @@ import (
 // sends is authentic. It may spoil its own tunnel and no other.
 var inside = []Case{
 	{Name: "quick modes of another shape", Shape: "each two bytes of an authentic QM1 as 0, 1, 3, 4, 255 and 65535", run: quickLies},
-	{Name: "quick modes left open", Shape: "QM1 again and again, and never QM3", run: quickOpen, told: true},
-	{Name: "quick modes with PFS left open", Shape: "the same where each costs the victim a Diffie-Hellman", run: quickOpenPFS, pfs: true, told: true},
-	{Name: "quick modes without end", Shape: "complete quick modes for the same pair, one after the other", run: quickMany, told: true},
+	{Name: "quick modes left open", Shape: "QM1 again and again, and never QM3", run: quickOpen},
+	{Name: "quick modes with PFS left open", Shape: "the same where each costs the victim a Diffie-Hellman", run: quickOpenPFS, pfs: true},
+	{Name: "quick modes without end", Shape: "complete quick modes for the same pair, one after the other", run: quickMany},
 	{Name: "deletions", Shape: "authentic deletions of random SPIs, of the good tunnel's, of other sessions, with counts and sizes that lie", run: deletions},
 	{Name: "notifications", Shape: "authentic notifications of all types, INITIAL-CONTACT again and again, with SPI sizes that lie", run: notifications},
 	{Name: "DPD flood", Shape: "R-U-THERE with sequence numbers up, down and the same, and acknowledgements of nothing", run: dpdFlood},
 	{Name: "huge offers inside", Shape: "authentic quick modes with thousands of proposals, transforms, attributes and payloads", run: hugeInside},
-	{Name: "sessions without end", Shape: "complete main modes, one after the other, all left standing", run: sessionsMany, told: true},
+	{Name: "sessions without end", Shape: "complete main modes, one after the other, all left standing", run: sessionsMany},
 	{Name: "informational chains", Shape: "authentic messages with a hundred notifications and deletions each", run: chains},
 	{Name: "identities", Shape: "message 5 with identities of all types, empty, long, with zeros and control characters", run: identities},
 	{Name: "commit bit and flags", Shape: "authentic messages with every flag set", run: flags},
