@@ -216,19 +216,24 @@ func (c *Charon) Close(ctx context.Context, child string) error {
 	return c.vici(ctx, "terminate", Section{{"child", child}}, "", nil)
 }
 
-// Terminate closes all SAs, telling the peer, and waits until they are gone.
+// Terminate closes all SAs, telling the peer, and waits until they are gone. One
+// that is being replaced meanwhile is asked for again.
 func (c *Charon) Terminate(ctx context.Context) error {
-	sas, err := c.SAs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, sa := range sas {
-		args := Section{{"ike", sa.Name}, {"timeout", fmt.Sprint(netns.Patience(5 * time.Second).Milliseconds())}, {"force", "yes"}}
-		if err := c.vici(ctx, "terminate", args, "", nil); err != nil && !strings.Contains(err.Error(), "no matching SAs") {
-			return err
+	var err error
+	for range 3 {
+		sas, failed := c.SAs(ctx)
+		if failed != nil || len(sas) == 0 {
+			return failed
+		}
+		for _, sa := range sas {
+			args := Section{{"ike", sa.Name}, {"timeout", fmt.Sprint(netns.Patience(5 * time.Second).Milliseconds())}, {"force", "yes"}}
+			err = c.vici(ctx, "terminate", args, "", nil)
+			if err != nil && !strings.Contains(err.Error(), "matching SAs") {
+				return err
+			}
 		}
 	}
-	return nil
+	return err
 }
 
 // Block makes what goes to a network, and has no SA, unreachable rather than
