@@ -35,6 +35,7 @@ type Options struct {
 	State      string          // the directory of what outlives the process; "" for none
 	Log        *slog.Logger    // never nil
 	Version    string          // what the program calls itself
+	State      string          // the directory of what outlives the process; "" for none
 	Reload     <-chan struct{} // asks for a reload; nil for never
 }
 
