@@ -35,6 +35,7 @@ type loop struct {
 	tally    *tally
 	past     chronicle
 	exporter *exporter
+	alarms   *alarms
 
 	plan     plan.Plan
 	about    map[string]plan.Tunnel // by name
@@ -141,6 +142,7 @@ func (l *loop) look() {
 		l.kept.add(repeats(s, n, now))
 	}
 	l.chronicle(now)
+	l.watch(now)
 	if l.changed {
 		l.changed = false
 		l.notify.status(headline(l.engine.Status()))

@@ -118,6 +118,7 @@ func (s *service) Reload(ctx context.Context) (api.Reloaded, error) {
 	s.loop.notify.reloading()
 	doc, err := s.reload(ctx)
 	s.settle(doc, err)
+	s.refusedBy(ctx, err)
 	return doc, err
 }
 

@@ -49,6 +49,18 @@ func (c *canned) Reload(context.Context) (Reloaded, error) {
 	return Reloaded{}, &Error{Code: InvalidConfig, Message: "invalid", Faults: []ConfigFault{{"a.toml", 3, "x", "y"}}}
 }
 
+func (c *canned) Alarms(context.Context) (Alarms, error) {
+	return Alarms{Version: Schema, Policies: []AlarmPolicy{{Name: "down"}}}, nil
+}
+func (c *canned) TestReceiver(_ context.Context, name string) error {
+	if name != "ops" {
+		return &Error{Code: NotFound, Message: "no receiver " + name}
+	}
+	return nil
+}
+func (c *canned) Silence(_ context.Context, s Silence) (Alarms, error) {
+	return Alarms{Version: Schema, Silences: []Silence{s}}, nil
+}
 func (c *canned) Why(_ context.Context, name string) (Why, error) {
 	if name != "汤姆/1" {
 		return Why{}, &Error{Code: NotFound, Message: "no tunnel " + name}

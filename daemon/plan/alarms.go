@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -37,11 +38,20 @@ func (r Receiver) String() string {
 	case config.ReceiverHook:
 		return "program " + strings.Join(r.Command, " ")
 	}
-	return r.Type + " " + r.URL
+	return r.Type + " at " + r.site()
+}
+
+// site is the server of the URL: paths of webhooks are often secrets.
+func (r Receiver) site() string {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 func (r Receiver) equal(o Receiver) bool {
-	return r.String() == o.String() && r.Username == o.Username && r.From == o.From &&
+	return r.String() == o.String() && r.Username == o.Username && r.From == o.From && r.URL == o.URL &&
 		r.Password.Equal(o.Password) && r.Token.Equal(o.Token) && r.Roots.Equal(o.Roots)
 }
 
@@ -137,6 +147,9 @@ func (m *maker) rule(c config.Alarm) alarm.Rule {
 	if !slices.Contains(trait.Types, c.Type.V) {
 		m.fault(c.Condition.Pos, fmt.Sprintf("write type = %q, or another condition", trait.Types[0]),
 			"%s: %s is no condition of a %s", noun, c.Condition.V, c.Type.V.Noun())
+	}
+	if c.Condition.V == alarm.Failover {
+		m.warn(c.Condition.Pos, "leave it for a version that has", "%s: this version has no second host, so that a failover never happens", noun)
 	}
 	m.checkThreshold(c, trait)
 	m.checkObjects(c, trait)

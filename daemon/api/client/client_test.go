@@ -38,6 +38,18 @@ func (d *daemon) Rekey(ctx context.Context, name string, what api.Rekey) (api.Tu
 func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	return api.Reloaded{Changed: 2, Untouched: 24}, d.err
 }
+func (d *daemon) Alarms(context.Context) (api.Alarms, error) {
+	return api.Alarms{Version: api.Schema, Policies: []api.AlarmPolicy{{Name: "down"}}}, nil
+}
+func (d *daemon) TestReceiver(_ context.Context, name string) error {
+	if name != "ops" {
+		return &api.Error{Code: api.NotFound, Message: "no receiver " + name}
+	}
+	return nil
+}
+func (d *daemon) Silence(_ context.Context, s api.Silence) (api.Alarms, error) {
+	return api.Alarms{Version: api.Schema, Silences: []api.Silence{s}}, nil
+}
 func (d *daemon) Why(_ context.Context, name string) (api.Why, error) {
 	return api.Why{Version: api.Schema, Tunnel: name}, d.err
 }
