@@ -52,6 +52,9 @@ type = "hook"
 command = ["/bin/sh", "-c", "cat >> %s"]
 `
 
+// python is the one that Debian's packages are for.
+const python = "/usr/bin/python3"
+
 // mailServer is aiosmtpd, which prints each mail as it comes.
 const mailServer = `
 import email, email.policy, ssl, sys, time
@@ -83,12 +86,12 @@ const alertmanager = "route:\n  receiver: nobody\nreceivers:\n- name: nobody\n"
 // later, even though the daemon was started anew in between.
 func TestAlarmsAreTold(t *testing.T) {
 	needStrongSwan(t)
-	for _, needed := range []string{"prometheus-alertmanager", "python3"} {
+	for _, needed := range []string{"prometheus-alertmanager", python} {
 		if _, err := exec.LookPath(needed); err != nil {
 			netns.Lacks(t, err)
 		}
 	}
-	if err := exec.Command("python3", "-c", "import aiosmtpd").Run(); err != nil {
+	if err := exec.Command(python, "-c", "import aiosmtpd").Run(); err != nil {
 		netns.Lacks(t, "python3-aiosmtpd is not installed")
 	}
 	for _, security := range []string{"starttls", "tls"} {
@@ -114,7 +117,7 @@ func tellAlarms(t *testing.T, security string) {
 	manager := startIn(t, m.bed.Gateway, "prometheus-alertmanager", "--config.file="+textFile(t, dir, "am.yml", alertmanager),
 		"--storage.path="+dir, "--web.listen-address=127.0.0.1:9093", "--cluster.listen-address=")
 	server := textFile(t, dir, "mail.py", mailServer)
-	mails := startIn(t, m.bed.Gateway, "python3", server, security, certificate)
+	mails := startIn(t, m.bed.Gateway, python, server, security, certificate)
 	p.resumes(30 * time.Second)
 	p.within(20*time.Second, "every receiver takes a test", func() error { _, err := daemon.Command(ctx, "alarm", "test"); return err })
 
@@ -151,7 +154,7 @@ func tellAlarms(t *testing.T, security string) {
 	})
 	p.must(daemon.Stop())
 	p.must(daemon.Start(ctx))
-	mails = startIn(t, m.bed.Gateway, "python3", server, security, certificate)
+	mails = startIn(t, m.bed.Gateway, python, server, security, certificate)
 	p.within(20*time.Second, "the mail of before the restart has arrived", func() error { return has(mails.Output(), resolved) })
 	if t.Failed() {
 		t.Logf("%s\n%s\n%s", mails.Output(), content(told), manager.Output())
@@ -160,7 +163,7 @@ func tellAlarms(t *testing.T, security string) {
 
 // alert tells whether the tunnel's alert is as it should be, "" for none.
 func alert(ctx context.Context, space *netns.Space, state string) error {
-	out, err := space.Run(ctx, "python3", "-c", `import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:9093/api/v2/alerts", timeout=2).read().decode())`)
+	out, err := space.Run(ctx, python, "-c", `import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:9093/api/v2/alerts", timeout=2).read().decode())`)
 	if err != nil {
 		return err
 	}

@@ -183,6 +183,7 @@ func (c *Courier) Serve(ctx context.Context) error {
 		case <-ctx.Done():
 		case do := <-c.orders:
 			do(d)
+			c.obey(d)
 		case o := <-c.finished:
 			d.settle(time.Now(), o)
 			if o.err != nil {
@@ -205,12 +206,17 @@ func (c *Courier) finish(d *desk) {
 	for range len(d.busy) {
 		d.settle(time.Now(), <-c.finished)
 	}
+	c.obey(d)
+	c.save(d)
+}
+
+// obey takes the orders that are there, so that many are one writing of the file.
+func (c *Courier) obey(d *desk) {
 	for {
 		select {
 		case do := <-c.orders:
 			do(d)
 		default:
-			c.save(d)
 			return
 		}
 	}
@@ -291,7 +297,7 @@ func (c *Courier) save(d *desk) {
 	if c.options.File == "" {
 		return
 	}
-	data, err := json.MarshalIndent(record{version, d.memory, d.queue.waiting, d.history}, "", " ")
+	data, err := json.Marshal(record{version, d.memory, d.queue.waiting, d.history})
 	if err != nil {
 		c.options.Warn("the alarms could not be written down", slog.Any("reason", err))
 		return
