@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/twinspan/twinspan/daemon/alarm"
@@ -249,17 +250,35 @@ func (s *service) TestReceiver(ctx context.Context, name string) error {
 	return nil
 }
 
-// Silence keeps notices back for a time, none to take a silence away.
+// Silence keeps notices back for a time; one that has ended takes a silence away.
 func (s *service) Silence(ctx context.Context, what api.Silence) (api.Alarms, error) {
+	var refused error
 	err := s.loop.ask(ctx, func() {
 		a, now := s.loop.alarms, s.loop.now()
+		if refused = s.loop.silenceable(what); refused != nil {
+			return
+		}
 		a.judge.Silence(now, alarm.Silence{Alarm: what.Alarm, Object: what.Object, Until: what.Until})
 		a.courier.Post(nil, a.judge.Memory())
 	})
-	if err != nil {
+	if err := cmp.Or(err, refused); err != nil {
 		return api.Alarms{}, err
 	}
 	return s.Alarms(ctx)
+}
+
+// silenceable refuses names that nothing has: such a silence would keep nothing
+// back.
+func (l *loop) silenceable(s api.Silence) error {
+	isRule := func(r alarm.Rule) bool { return r.Name == s.Alarm }
+	isGateway := func(g plan.Gateway) bool { return g.Name == s.Object }
+	switch {
+	case s.Alarm != "" && !slices.ContainsFunc(l.plan.Alarms, isRule):
+		return &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no alarm %q; twinspan alarm list names those that are configured", s.Alarm)}
+	case s.Object != "" && !l.knows(s.Object) && !slices.ContainsFunc(l.plan.Gateways, isGateway):
+		return &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no tunnel and no gateway %q; twinspan status names those that are configured", s.Object)}
+	}
+	return nil
 }
 
 func (l *loop) alarmsView() api.Alarms {

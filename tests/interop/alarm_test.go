@@ -63,7 +63,8 @@ from aiosmtpd.smtp import AuthResult
 sys.stdout.reconfigure(encoding="utf-8")
 class Print:
     async def handle_DATA(self, server, session, envelope):
-        print("FROM", envelope.mail_from, "TO", envelope.rcpt_tos, "TLS", session.ssl is not None, "LOGIN", session.auth_data)
+        tls = server.transport.get_extra_info("sslcontext") is not None
+        print("FROM", envelope.mail_from, "TO", envelope.rcpt_tos, "TLS", tls, "LOGIN", session.auth_data)
         m = email.message_from_bytes(envelope.content, policy=email.policy.default)
         print("Subject:", m["subject"], m.get_content(), flush=True)
         return "250 OK"
