@@ -226,8 +226,17 @@ func diffAlarms(old, new Plan) []Change {
 		case is == nil:
 			add(object, "removed")
 		case !was.equal(*is):
-			add(object, was.String()+" -> "+is.String())
+			add(object, diffReceivers(*was, *is))
 		}
 	})
 	return out
+}
+
+// diffReceivers tells of two receivers that are not the same, and nothing of their
+// secrets.
+func diffReceivers(was, is Receiver) string {
+	if was.String() == is.String() {
+		return "how it is reached changed"
+	}
+	return was.String() + " -> " + is.String()
 }

@@ -113,6 +113,15 @@ func TestCalls(t *testing.T) {
 	if w, err := c.Why(t.Context(), "上海/1"); err != nil || w.Tunnel != "上海/1" {
 		t.Errorf("why: %+v, %v", w, err)
 	}
+	if a, err := c.Alarms(t.Context()); err != nil || len(a.Policies) != 1 {
+		t.Errorf("alarms: %+v, %v", a, err)
+	}
+	if r, err := c.TestReceiver(t.Context(), "ops"); err != nil || r.Receiver != "ops" {
+		t.Errorf("test: %+v, %v", r, err)
+	}
+	if a, err := c.Silence(t.Context(), "a b", "上海/1", time.Hour); err != nil || a.Silences[0].Alarm != "a b" || a.Silences[0].Object != "上海/1" || time.Until(a.Silences[0].Until) < 59*time.Minute {
+		t.Errorf("silence: %+v, %v", a, err)
+	}
 	if r, err := c.Reload(t.Context()); err != nil || r.Changed != 2 || r.Untouched != 24 {
 		t.Errorf("reload: %+v, %v", r, err)
 	}
