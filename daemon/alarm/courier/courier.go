@@ -35,6 +35,7 @@ const (
 	deliverTime = 30 * time.Second
 	mostMail    = 64 // orders that wait for the courier
 	mostHistory = 200
+	lastOutcome = 3 * time.Second // at the end
 	lastWrite   = 2 * time.Second
 )
 
@@ -77,6 +78,7 @@ type Courier struct {
 	orders   chan func(*desk)
 	writes   chan []byte
 	finished chan outcome
+	closed   chan struct{} // nobody takes an outcome any more
 	first    *desk
 }
 
@@ -101,7 +103,7 @@ type outcome struct {
 func Open(o Options) (*Courier, alarm.Memory, error) {
 	r, err := read(o.File)
 	c := &Courier{
-		options: o, orders: make(chan func(*desk), mostMail), writes: make(chan []byte, 1), finished: make(chan outcome),
+		options: o, orders: make(chan func(*desk), mostMail), writes: make(chan []byte, 1), finished: make(chan outcome), closed: make(chan struct{}),
 		first: &desk{queue: newQueue(r.Waiting), history: r.History, memory: r.Memory, busy: map[string]bool{}},
 	}
 	return c, r.Memory, err
@@ -168,6 +170,7 @@ func (c *Courier) Log(ctx context.Context) (Log, error) {
 
 // Serve delivers until ctx ends. What waits then is in the file.
 func (c *Courier) Serve(ctx context.Context) error {
+	defer close(c.closed)
 	d := c.first
 	written := make(chan struct{})
 	go func() {
@@ -203,8 +206,14 @@ func (c *Courier) Serve(ctx context.Context) error {
 
 // finish takes the last orders and the last outcomes.
 func (c *Courier) finish(d *desk) {
-	for range len(d.busy) {
-		d.settle(time.Now(), <-c.finished)
+	limit := time.After(lastOutcome)
+	for waiting := true; waiting && len(d.busy) > 0; {
+		select {
+		case o := <-c.finished:
+			d.settle(time.Now(), o)
+		case <-limit: // a server that neither answers nor hangs up
+			waiting = false
+		}
 	}
 	c.obey(d)
 	c.save(d)
@@ -245,7 +254,10 @@ func (c *Courier) work(ctx context.Context, d *desk) {
 		go func() {
 			ctx, cancel := context.WithTimeout(ctx, deliverTime)
 			defer cancel()
-			c.finished <- outcome{batch, r.Deliver(ctx, batch)}
+			select {
+			case c.finished <- outcome{batch, r.Deliver(ctx, batch)}:
+			case <-c.closed:
+			}
 		}()
 	}
 	if d.changed {

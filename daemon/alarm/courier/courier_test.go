@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,13 @@ func (b *mailbox) becomes(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.err = err
+}
+
+// tries are when something was brought to it.
+func (b *mailbox) tries() []time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.at)
 }
 
 // texts are what it got, a line for each delivery.
@@ -126,9 +134,10 @@ func TestADeadServer(t *testing.T) {
 		if got := well.texts(); got != "firing a" {
 			t.Errorf("who is well got %s", got)
 		}
-		tries := len(dead.at)
-		if pauses := dead.at[tries-1].Sub(dead.at[tries-2]); pauses != longest || tries > 25 || dead.at[1].Sub(dead.at[0]) != firstPause {
-			t.Errorf("%d tries, the last after %v", tries, pauses)
+		tries := dead.tries()
+		last := len(tries) - 1
+		if pause := tries[last].Sub(tries[last-1]); pause != longest || last > 25 || tries[1].Sub(tries[0]) != firstPause {
+			t.Errorf("%d tries, the last after %v", last+1, pause)
 		}
 		dead.becomes(nil)
 		time.Sleep(longest)
@@ -155,8 +164,8 @@ func TestARefusal(t *testing.T) {
 		b.becomes(nil)
 		o.Post([]alarm.Notice{notice("b", "a", alarm.Resolved)}, alarm.Memory{})
 		synctest.Wait()
-		if l, err := o.Log(t.Context()); err != nil || len(b.at) != 2 || b.texts() != "resolved a" || l.Entries[0].Error != "no such user" {
-			t.Errorf("%d tries, got %s, %+v, %v", len(b.at), b.texts(), l, err)
+		if l, err := o.Log(t.Context()); err != nil || len(b.tries()) != 2 || b.texts() != "resolved a" || l.Entries[0].Error != "no such user" {
+			t.Errorf("%d tries, got %s, %+v, %v", len(b.tries()), b.texts(), l, err)
 		}
 		o.stop()
 	})
@@ -191,6 +200,32 @@ func TestNobodyWaits(t *testing.T) {
 			t.Errorf("warned of %q", o.warns)
 		}
 	})
+}
+
+// deaf is a server that neither answers nor hangs up.
+type deaf struct{}
+
+func (deaf) Deliver(context.Context, []alarm.Notice) error {
+	time.Sleep(time.Minute)
+	return nil
+}
+
+// The end waits for nobody for long, and what may not have arrived is kept.
+func TestTheEndIsNotKeptWaiting(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "alarms.json")
+	synctest.Test(t, func(t *testing.T) {
+		o, _, _ := open(t, file, save, map[string]Receiver{"b": deaf{}})
+		o.Post([]alarm.Notice{notice("b", "a", alarm.Firing)}, alarm.Memory{})
+		synctest.Wait()
+		begun := time.Now()
+		o.stop()
+		if took := time.Since(begun); took > lastOutcome+lastWrite {
+			t.Errorf("it took %v to stop", took)
+		}
+	})
+	if r, err := read(file); err != nil || len(r.Waiting) != 1 {
+		t.Errorf("what waits is %v, %v", r.Waiting, err)
+	}
 }
 
 // What waits outlives a restart, and so does what the judge knows.

@@ -24,9 +24,9 @@ func (h Hook) Deliver(ctx context.Context, notices []alarm.Notice) error {
 	if err != nil {
 		return Refused{err}
 	}
-	var out bytes.Buffer
+	out := &bounded{}
 	cmd := exec.CommandContext(ctx, h.Command[0], h.Command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(data, '\n')), &bounded{&out}, &bounded{&out}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(data, '\n')), out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -37,7 +37,7 @@ func (h Hook) Deliver(ctx context.Context, notices []alarm.Notice) error {
 }
 
 // bounded keeps the beginning of what is written.
-type bounded struct{ *bytes.Buffer }
+type bounded struct{ bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if room := 300 - b.Len(); room > 0 {
