@@ -115,6 +115,7 @@ func describe(p plan.Plan) string {
 	for _, c := range p.Charges {
 		fmt.Fprintf(&b, "charge %s of %s in %q: %d Mbit/s, %v %s a month, priced %v %v\n", c.Gateway, c.VPC, c.Region, c.BandwidthMbps,
 			c.Monthly, p.Currency, c.Priced, c.From)
+	}
 	for _, r := range p.Alarms {
 		fmt.Fprintf(&b, "alarm %s: %v\n", r.Name, r)
 	}
