@@ -24,7 +24,6 @@ type alarms struct {
 	courier *courier.Courier
 	rates   map[string]rate // of tunnels
 	rated   time.Time
-	refused string // why the last reload was, "" when it was not
 }
 
 // rate is what a tunnel carries.
@@ -92,7 +91,7 @@ func (l *loop) watch(now time.Time) {
 		return
 	}
 	l.takeRates(now)
-	due := l.alarms.judge.Step(now, alarm.Observation{Samples: l.samples(), BadConfig: l.alarms.refused})
+	due := l.alarms.judge.Step(now, alarm.Observation{Samples: l.samples(), BadConfig: l.refused})
 	if len(due) > 0 {
 		l.alarms.courier.Post(due, l.alarms.judge.Memory())
 	}
@@ -193,15 +192,6 @@ func (g *gatewaySample) sum() alarm.Sample {
 	g.Up, g.Resting = g.up > 0, g.wanted == 0
 	g.State = fmt.Sprintf("up in %d of %d tunnels", g.up, g.tunnels)
 	return g.Sample
-}
-
-// refusedBy notes how a reload ended, for the alarm that watches it.
-func (s *service) refusedBy(ctx context.Context, err error) {
-	why := ""
-	if err != nil {
-		why = oneLine(err.Error())
-	}
-	_ = s.loop.ask(ctx, func() { s.loop.alarms.refused = why }) // when the daemon stops nobody watches
 }
 
 // Alarms are the policies, what fires, and what was told.

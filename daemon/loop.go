@@ -51,7 +51,7 @@ type loop struct {
 	upkeep   upkeep
 	meddled  <-chan struct{} // somebody changed what of ours is on the host
 	stopping bool            // what ends from now on ends because of that
-	refused  bool            // the last reload was
+	refused  string          // why the last reload was, "" when it was not
 
 	do    chan func()
 	ended chan struct{}
