@@ -86,6 +86,9 @@ const alertmanager = "route:\n  receiver: nobody\nreceivers:\n- name: nobody\n"
 // dead when it happens: the tunnel comes back all the same, and the mail arrives
 // later, even though the daemon was started anew in between.
 func TestAlarmsAreTold(t *testing.T) {
+	if netns.InVM() {
+		t.Skip("which data plane there is makes no difference to alarms")
+	}
 	needStrongSwan(t)
 	for _, needed := range []string{"prometheus-alertmanager", python} {
 		if _, err := exec.LookPath(needed); err != nil {
@@ -124,19 +127,20 @@ func tellAlarms(t *testing.T, security string) {
 
 	// Nobody answers any more: what is told now is told with the peer's silence.
 	m.nft(ctx, t, "add table inet cut\nadd chain inet cut forward { type filter hook forward priority 0 ; policy drop ; }\n")
+	var begun time.Time
 	p.within(60*time.Second, "the tunnel is down", func() error {
 		s, err := daemon.Tunnel(ctx, name)
 		if err == nil && s.State == "up" {
 			err = fmt.Errorf("it is up")
 		}
+		begun = s.Since
 		return err
 	})
-	begun := time.Now()
 	const firing, resolved = "Subject: [firing] down: tunnel " + name, "Subject: [resolved] down: tunnel " + name
 	p.within(alarmFor*time.Second+3*time.Second, "the mail has arrived", func() error { return has(mails.Output(), firing, `TLS True LOGIN vpn`) })
 	p.within(5*time.Second, "the alert is there", func() error { return alert(ctx, m.bed.Gateway, "active") })
 	p.within(5*time.Second, "the program ran", func() error { return has(content(told), `"event":"firing"`) })
-	if early := time.Since(begun); early < (alarmFor-1)*time.Second {
+	if early := time.Since(begun); early < alarmFor*time.Second {
 		t.Errorf("told after %v, before its time", early)
 	}
 
