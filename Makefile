@@ -9,7 +9,7 @@ export TWINSPAN_BIN = $(CURDIR)/bin
 STAMP := -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 # Packages whose tests take seconds. Where one needs root it is skipped without.
-QUICK = ./xfrm/... ./ike/... ./daemon ./daemon/api/... ./daemon/config ./daemon/monitor/history ./daemon/monitor/metrics ./daemon/netio ./daemon/plan ./cmd/... ./tests/layers
+QUICK = ./xfrm/... ./ike/... ./daemon ./daemon/alarm/... ./daemon/api/... ./daemon/config ./daemon/monitor/history ./daemon/monitor/metrics ./daemon/netio ./daemon/plan ./cmd/... ./tests/layers
 
 .PHONY: all help check test vm bench load demo clean
 all: ## build bin/twinspand and bin/twinspan

@@ -68,6 +68,7 @@ func run(ctx context.Context, o Options, h host) error {
 	}
 	l := newLoop(o.Log)
 	l.remember(o.State)
+	l.alarms = openAlarms(o.State, o.Log)
 	if err := l.start(ctx, h, p); err != nil {
 		return errors.Join(err, l.close())
 	}
@@ -89,6 +90,7 @@ func newLoop(log *slog.Logger) *loop {
 		log: log, engine: engine.New(engine.Options{Rand: rand.Reader, HalfOpen: halfOpen}), pool: newPool(), resolver: newResolver(),
 		where: located{}, probed: map[string]monitor.Result{}, ledger: newLedger(), reporter: newReporter(log), readers: readers{}, notify: newNotifier(),
 		do: make(chan func()), ended: make(chan struct{}), tally: newTally(), past: newChronicle(),
+		alarms: openAlarms("", log),
 	}
 	l.exporter = &exporter{handler: l.observed()}
 	return l
@@ -175,6 +177,7 @@ func (s *service) live(ctx context.Context, control net.Listener, reload <-chan 
 	l.pool.start(ctx, g, runtime.GOMAXPROCS(0))
 	l.resolver.start(ctx, g)
 	g.Go(func() error { return s.hear(ctx, reload) })
+	g.Go(func() error { return l.alarms.courier.Serve(ctx) })
 	g.Go(func() error {
 		defer close(l.ended)
 		l.begin(s.program)

@@ -103,7 +103,7 @@ func (l *loop) measure() metrics.Facts {
 	l.refresh()
 	count := l.engine.Counters()
 	f := metrics.Facts{
-		Program: l.program, Reloaded: !l.refused, Loaded: l.loaded, IKESAs: count.Sessions - count.HalfOpen,
+		Program: l.program, Reloaded: l.refused == "", Loaded: l.loaded, IKESAs: count.Sessions - count.HalfOpen,
 		IPsecSAs: len(l.ledger.sas), Overruns: l.reporter.counts["plane_events_lost"],
 		Negotiations: map[metrics.Negotiation]uint64{}, Took: map[string]metrics.Durations{},
 	}

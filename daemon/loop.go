@@ -35,6 +35,7 @@ type loop struct {
 	tally    *tally
 	past     chronicle
 	exporter *exporter
+	alarms   *alarms
 
 	plan     plan.Plan
 	about    map[string]plan.Tunnel // by name
@@ -50,7 +51,7 @@ type loop struct {
 	upkeep   upkeep
 	meddled  <-chan struct{} // somebody changed what of ours is on the host
 	stopping bool            // what ends from now on ends because of that
-	refused  bool            // the last reload was
+	refused  string          // why the last reload was, "" when it was not
 
 	do    chan func()
 	ended chan struct{}
@@ -141,6 +142,7 @@ func (l *loop) look() {
 		l.kept.add(repeats(s, n, now))
 	}
 	l.chronicle(now)
+	l.watch(now)
 	if l.changed {
 		l.changed = false
 		l.notify.status(headline(l.engine.Status()))

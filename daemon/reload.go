@@ -90,6 +90,7 @@ func (l *loop) adopt(next plan.Plan) {
 	}
 	l.probes.Set(probes(next))
 	l.exporter.listen(next.Metrics)
+	l.alarms.set(l.now(), next)
 	maps.DeleteFunc(l.probed, func(name string, _ monitor.Result) bool {
 		return l.about[name].Probe.String() != before[name].Probe.String()
 	})

@@ -136,7 +136,11 @@ func (s *service) reload(ctx context.Context) (api.Reloaded, error) {
 
 // settle tells the log and systemd how a reload ended.
 func (s *service) settle(doc api.Reloaded, err error) {
-	_ = s.loop.ask(context.Background(), func() { s.loop.refused = err != nil }) // a loop that has ended exports nothing
+	why := ""
+	if err != nil {
+		why = oneLine(err.Error())
+	}
+	_ = s.loop.ask(context.Background(), func() { s.loop.refused = why }) // a loop that has ended tells nobody
 	if err != nil {
 		s.loop.log.Error("reload failed", "reason", err.Error()) // which says what is in force now
 		s.loop.notify.ready("reload failed: " + err.Error())

@@ -266,7 +266,7 @@ type side struct {
 	*service
 	*machine
 	path string
-	kept string        // the directory of its history, "" for none
+	kept string        // the directory of what outlives it, "" for none
 	log  *bytes.Buffer // read it only while the daemon sleeps or after its end
 	stop func()
 	end  chan error
@@ -344,6 +344,7 @@ func (s *side) start(t *testing.T) {
 	}
 	l := newLoop(slog.New(slog.NewTextHandler(s.log, nil)))
 	l.remember(s.kept)
+	l.alarms = openAlarms(s.kept, l.log)
 	if err := l.start(t.Context(), s.machine, p); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type canned struct {
 	why      api.Why
 	history  api.History
 	details  api.Details
+	alarms   api.Alarms
 	events   []api.Event
 	wanted   api.Wanted
 	end      bool // the stream ends after events
@@ -72,6 +73,24 @@ func (d *canned) Details(_ context.Context, name string) (api.Details, error) {
 		return api.Details{}, &api.Error{Code: api.NotFound, Message: "nothing is called " + name}
 	}
 	return d.details, d.err
+}
+
+func (d *canned) Alarms(context.Context) (api.Alarms, error) { return d.alarms, d.err }
+
+func (d *canned) TestReceiver(_ context.Context, name string) error {
+	d.asked = append(d.asked, "test "+name)
+	if name == "dead" {
+		return &api.Error{Code: api.Failed, Message: `receiver "dead" did not take it: connection refused`}
+	}
+	return d.err
+}
+
+func (d *canned) Silence(_ context.Context, s api.Silence) (api.Alarms, error) {
+	d.asked = append(d.asked, fmt.Sprintf("silence %q %q for %v", s.Alarm, s.Object, time.Until(s.Until).Round(time.Minute)))
+	doc := d.alarms
+	s.Until = doc.Time.Add(time.Until(s.Until).Round(time.Minute))
+	doc.Silences = append(doc.Silences, s)
+	return doc, d.err
 }
 
 func (d *canned) Events(ctx context.Context, w api.Wanted) (<-chan api.Event, error) {

@@ -1,6 +1,6 @@
 // Twinspand is the gateway's daemon. It runs in the foreground, tells systemd
 // when it is ready, and keeps its state in the kernel and,
-// but for the history of the traffic, its files nowhere.
+// but for the history of the traffic and the alarms, its files nowhere.
 package main
 
 import (

@@ -26,6 +26,10 @@ type Daemon interface {
 	Why(ctx context.Context, tunnel string) (Why, error)
 	Traffic(ctx context.Context, p Period) (History, error)
 	Details(ctx context.Context, name string) (Details, error)
+	Alarms(ctx context.Context) (Alarms, error)
+	// TestReceiver returns once the receiver took a test notice.
+	TestReceiver(ctx context.Context, name string) error
+	Silence(ctx context.Context, what Silence) (Alarms, error)
 	// Events delivers the events that are kept and, when they are followed,
 	// what happens from then on until ctx ends or the daemon stops; then the
 	// channel is closed.
@@ -63,6 +67,9 @@ func NewServer(d Daemon, program string) *Server {
 	mux.HandleFunc("POST /v1/tunnels/{name}/down", s.change(s.down))
 	mux.HandleFunc("POST /v1/tunnels/{name}/rekey", s.change(s.rekey))
 	mux.HandleFunc("POST /v1/reload", s.change(s.reload))
+	mux.HandleFunc("GET /v1/alarms", s.alarms)
+	mux.HandleFunc("POST /v1/receivers/{name}/test", s.change(s.testReceiver))
+	mux.HandleFunc("POST /v1/silences", s.change(s.silence))
 	mux.HandleFunc("/", s.unknown)
 	s.http = http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
@@ -150,7 +157,7 @@ func (s *Server) change(do func(*http.Request) (any, error)) http.HandlerFunc {
 
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 	answer(w, nil, &Error{Code: NotFound, Message: "no resource " + r.Method + " " + r.URL.Path +
-		"; there are GET /v1/status, /v1/events, /v1/version, /v1/traffic, /v1/details/NAME and /v1/tunnels/NAME/why, /metrics, /healthz and /readyz, POST /v1/reload, and POST /v1/tunnels/NAME/up, down and rekey"})
+		"; there are GET /v1/status, /v1/events, /v1/alarms, /v1/version, /v1/traffic, /v1/details/NAME and /v1/tunnels/NAME/why, /metrics, /healthz and /readyz, POST /v1/reload, /v1/silences and /v1/receivers/NAME/test, and POST /v1/tunnels/NAME/up, down and rekey"})
 }
 
 // events streams one event per line. The header goes out once the

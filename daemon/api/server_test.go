@@ -49,6 +49,18 @@ func (c *canned) Reload(context.Context) (Reloaded, error) {
 	return Reloaded{}, &Error{Code: InvalidConfig, Message: "invalid", Faults: []ConfigFault{{"a.toml", 3, "x", "y"}}}
 }
 
+func (c *canned) Alarms(context.Context) (Alarms, error) {
+	return Alarms{Version: Schema, Policies: []AlarmPolicy{{Name: "down"}}}, nil
+}
+func (c *canned) TestReceiver(_ context.Context, name string) error {
+	if name != "ops" {
+		return &Error{Code: NotFound, Message: "no receiver " + name}
+	}
+	return nil
+}
+func (c *canned) Silence(_ context.Context, s Silence) (Alarms, error) {
+	return Alarms{Version: Schema, Silences: []Silence{s}}, nil
+}
 func (c *canned) Why(_ context.Context, name string) (Why, error) {
 	if name != "汤姆/1" {
 		return Why{}, &Error{Code: NotFound, Message: "no tunnel " + name}
@@ -135,6 +147,12 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/v1/tunnels/nobody/up", 404, `"code": "not_found"`},
 		{"POST", "/v1/tunnels/nobody/down", 500, `"message": "the machine is on fire"`},
 		{"POST", "/v1/reload", 422, `"line": 3`},
+		{"GET", "/v1/alarms", 200, `"name": "down"`},
+		{"POST", "/v1/receivers/ops/test", 200, `"receiver": "ops"`},
+		{"POST", "/v1/receivers/nobody/test", 404, `"code": "not_found"`},
+		{"POST", "/v1/silences?alarm=down&object=%E6%B1%A4&seconds=60", 200, `"object": "汤"`},
+		{"POST", "/v1/silences?seconds=1h", 400, `write 0 to 2419200`},
+		{"POST", "/v1/silences?seconds=99999999", 400, `"code": "bad_request"`},
 		{"GET", "/v1/reload", 404, `POST /v1/reload`},
 		{"GET", "/", 404, `"code": "not_found"`},
 		{"DELETE", "/v1/status", 404, `"code": "not_found"`},

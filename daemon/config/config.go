@@ -29,6 +29,8 @@ type Config struct {
 	CustomerGateways []CustomerGateway
 	Tunnels          []Tunnel
 	RouteTables      []RouteTable
+	Alarms           []Alarm
+	Receivers        []Receiver
 
 	// Faulty says that Parse found a fault, so that this is to be looked at for
 	// more faults and for nothing else.
@@ -220,6 +222,8 @@ func (c *Config) sort() {
 	sortByName(c.CustomerGateways, func(g CustomerGateway) string { return g.Name })
 	sortByName(c.Tunnels, func(t Tunnel) string { return t.Name })
 	sortByName(c.RouteTables, func(t RouteTable) string { return t.Name })
+	sortByName(c.Alarms, func(a Alarm) string { return a.Name })
+	sortByName(c.Receivers, func(r Receiver) string { return r.Name })
 	for _, v := range c.VPCs {
 		sortByName(v.Subnets, func(s Subnet) string { return s.Name })
 	}

@@ -46,6 +46,8 @@ func (p *parser) parse(f File) {
 	c.CustomerGateways = append(c.CustomerGateways, each(root, "customer_gateway", "customer gateway", customerGateway)...)
 	c.Tunnels = append(c.Tunnels, each(root, "vpn_tunnel", "tunnel", tunnel)...)
 	c.RouteTables = append(c.RouteTables, each(root, "route_table", "route table", routeTable)...)
+	c.Alarms = append(c.Alarms, each(root, "alarm", "alarm", alarmPolicy)...)
+	c.Receivers = append(c.Receivers, each(root, "receiver", "receiver", receiver)...)
 	root.close()
 }
 

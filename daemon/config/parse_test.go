@@ -96,6 +96,8 @@ vpn_tunnel.t.ipsec.xxxxxxxxxxxxxxxxxxxx = 1
 vpn_tunnel.t.dpd.xxxxxxxxxxxxxxxxxxxx = 1
 vpn_tunnel.t.health_check.xxxxxxxxxxxxxxxxxxxx = 1
 route_table.r.xxxxxxxxxxxxxxxxxxxx = 1
+alarm.a.xxxxxxxxxxxxxxxxxxxx = 1
+receiver.r.xxxxxxxxxxxxxxxxxxxx = 1
 route_table.r.route = [{ xxxxxxxxxxxxxxxxxxxx = 1 }]
 `
 	_, err := config.Parse([]config.File{{Name: "all.toml", Data: []byte(everywhere), Mode: 0o600}})

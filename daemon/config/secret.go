@@ -40,13 +40,34 @@ func presharedKeys(t *table) []Value[xfrm.Secret] {
 	return nil
 }
 
+// secret reads a secret that may be absent from one of the two places where it
+// may be.
+func secret(t *table, inline string) Value[xfrm.Secret] {
+	file := inline + "_file"
+	v, name := one(t, inline, asKey), one(t, file, asText)
+	_, isInline := t.values[inline]
+	_, isFile := t.values[file]
+	switch {
+	case isInline && isFile:
+		t.fault(t.pos(file), inline+" and "+file+" are both set", "keep one of them")
+	case isInline:
+		exposedKeys(t, inline)
+		return v
+	case name.IsSet():
+		if keys := fileKeys(t, file, []Value[string]{name}); len(keys) == 1 {
+			return keys[0]
+		}
+	}
+	return Value[xfrm.Secret]{}
+}
+
 // exposedKeys reports, once for each file, that others can read the keys in it.
 func exposedKeys(t *table, key string) {
 	p := t.p
 	if p.file.Mode&othersRead != 0 && !p.exposed {
 		p.exposed = true
 		t.fault(t.pos(key), fmt.Sprintf("%s stands in a file that others can open (its mode is %04o)", key, p.file.Mode.Perm()),
-			chmod(p.file.Name)+", or use pre_shared_key_file")
+			chmod(p.file.Name)+", or use "+key+"_file")
 	}
 }
 
@@ -81,10 +102,7 @@ func fileKeys(t *table, key string, names []Value[string]) []Value[xfrm.Secret] 
 
 // readKey reads the file of a key; a newline at its end does not count.
 func readKey(t *table, key string, name Value[string]) (string, bool) {
-	path := name.V
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(t.p.file.Name), path)
-	}
+	path := beside(t.p.file.Name, name.V)
 	f, err := t.p.read(path)
 	if err != nil {
 		t.fault(name.Pos, fmt.Sprintf("%s: %s: %v", key, path, err), "")
@@ -98,6 +116,14 @@ func readKey(t *table, key string, name Value[string]) (string, bool) {
 		data = bytes.TrimSuffix(data, []byte("\r"))
 	}
 	return string(data), true
+}
+
+// beside is the path of a file that another one names.
+func beside(file, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(file), name)
 }
 
 // asKey takes the bytes of a key as they are.

@@ -162,3 +162,32 @@ func TestKeysAreNeverShown(t *testing.T) {
 		}
 	}
 }
+
+// What receivers authenticate with is kept as pre-shared keys are.
+func TestSecretsOfReceivers(t *testing.T) {
+	const key = "Tr0ub4dor"
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "open"), key, 0o644)
+	write(t, filepath.Join(dir, "closed"), key+"\n", 0o600)
+	for lines, want := range map[string]string{
+		`token = "` + key + `"`:                            "",
+		`token_file = "closed"`:                            "",
+		`token = ["` + key + `"]`:                          "token must be text, not a list",
+		`token_file = "open"`:                              "others can open",
+		"token = \"" + key + "\"\ntoken_file = \"closed\"": "both set",
+		`url2 = "http://` + key + `@x/"`:                   "unknown key",
+	} {
+		f := config.File{Name: filepath.Join(dir, "t.toml"), Data: []byte("[receiver.r]\ntype = \"webhook\"\nurl = \"https://example.com\"\n" + lines + "\n"), Mode: 0o600}
+		c, err := config.Parse([]config.File{f})
+		if shown := fmt.Sprintf("%v %+v %#v", err, c, c); strings.Contains(shown, key) {
+			t.Errorf("%s:\n%s", lines, shown)
+		}
+		if want == "" && (err != nil || string(c.Receivers[0].Token.V.Open()) != key) || want != "" && !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: %v", lines, err)
+		}
+	}
+	f := config.File{Name: "t.toml", Data: []byte("[receiver.r]\ntype = \"webhook\"\nurl = \"https://x\"\ntoken = \"" + key + "\"\n"), Mode: 0o644}
+	if _, err := config.Parse([]config.File{f}); err == nil || !strings.Contains(err.Error(), "token stands in a file that others can open") || !strings.Contains(err.Error(), "token_file") {
+		t.Errorf("the fault is %v", err)
+	}
+}

@@ -53,7 +53,7 @@ func Diff(old, new Plan) []Change {
 	if old.DataPlane != new.DataPlane {
 		changes = append(changes, Change{Object: "dataplane", Impact: Restart, What: old.DataPlane + " -> " + new.DataPlane})
 	}
-	return append(changes, diffHost(old, new)...)
+	return append(append(changes, diffHost(old, new)...), diffAlarms(old, new)...)
 }
 
 // byKey merges two lists, and calls changed for each key that they do not have

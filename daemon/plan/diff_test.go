@@ -139,6 +139,31 @@ func TestDiffForgetsNothing(t *testing.T) {
 	}
 }
 
+// Alarms and receivers change without a tunnel, and no secret is told.
+func TestDiffOfAlarms(t *testing.T) {
+	const receiver = "[receiver.r]\ntype = \"webhook\"\nurl = \"https://a/secret\"\ntoken = \"one\"\n"
+	const policy = "[alarm.a]\ntype = \"vpn_tunnel\"\ncondition = \"state\"\nreceivers = \"r\"\n"
+	both := twoTunnels + receiver + policy
+	for _, tc := range []struct{ name, old, new, want string }{
+		{"nothing", both, both, ""},
+		{"added", twoTunnels, both, `live alarm "a": added; live receiver "r": added`},
+		{"removed", both, twoTunnels, `live alarm "a": removed; live receiver "r": removed`},
+		{"longer", both, both + "for_seconds = 90", `live alarm "a": vpn_tunnel state for 1m0s, objects all, told to r (repeated 1h0m0s, resolved true) -> ` +
+			`vpn_tunnel state for 1m30s, objects all, told to r (repeated 1h0m0s, resolved true)`},
+		{"another token", both, strings.Replace(both, "one", "two", 1), `live receiver "r": how it is reached changed`},
+		{"another path", both, strings.Replace(both, "a/secret", "a/other", 1), `live receiver "r": how it is reached changed`},
+		{"another server", both, strings.Replace(both, "//a/", "//b/", 1), `live receiver "r": webhook at https://a -> webhook at https://b`},
+	} {
+		var got []string
+		for _, c := range plan.Diff(parsed(t, tc.old), parsed(t, tc.new)) {
+			got = append(got, fmt.Sprintf("%v %s: %s", c.Impact, c.Object, c.What))
+		}
+		if strings.Join(got, "; ") != tc.want {
+			t.Errorf("%s: %q, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
 func parsed(t *testing.T, text string) plan.Plan {
 	t.Helper()
 	p, err := plan.Load([]config.File{{Name: "t.toml", Data: []byte(text), Mode: 0o600}})

@@ -39,7 +39,7 @@ func TestExamples(t *testing.T) {
 // keyFile has a key in the files that the examples name.
 func keyFile(name string) (config.File, error) {
 	switch key, _ := strings.CutPrefix(name, "/etc/twinspan/"); key {
-	case "beijing.psk", "beijing-old.psk", "shanghai.psk", "branch.psk":
+	case "beijing.psk", "beijing-old.psk", "shanghai.psk", "branch.psk", "mail.password", "pager.token":
 		return config.File{Name: name, Data: []byte("the long key of " + key + "\n"), Mode: 0o600}, nil
 	}
 	return config.File{}, fs.ErrNotExist

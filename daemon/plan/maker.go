@@ -77,6 +77,7 @@ func newMaker(c config.Config) *maker {
 	m.makeCharges()
 	m.makeRoutes()
 	m.warnUnrouted()
+	m.makeAlarms()
 	return m
 }
 

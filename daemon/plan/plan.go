@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/twinspan/twinspan/daemon/alarm"
 	"github.com/twinspan/twinspan/daemon/config"
 	"github.com/twinspan/twinspan/ike"
 	"github.com/twinspan/twinspan/xfrm"
@@ -36,8 +37,10 @@ type Plan struct {
 	RouteTables []RouteTable
 	Routes      []Route
 	Rules       []Rule
-	Charges     []Charge       // one for each of Gateways, in the same order
-	Currency    string         // of the Charges, as it is configured
+	Charges     []Charge // one for each of Gateways, in the same order
+	Currency    string   // of the Charges, as it is configured
+	Alarms      []alarm.Rule
+	Receivers   []Receiver
 	Warnings    []config.Fault // what is allowed and not advisable
 }
 

@@ -116,6 +116,12 @@ func describe(p plan.Plan) string {
 		fmt.Fprintf(&b, "charge %s of %s in %q: %d Mbit/s, %v %s a month, priced %v %v\n", c.Gateway, c.VPC, c.Region, c.BandwidthMbps,
 			c.Monthly, p.Currency, c.Priced, c.From)
 	}
+	for _, r := range p.Alarms {
+		fmt.Fprintf(&b, "alarm %s: %v\n", r.Name, r)
+	}
+	for _, r := range p.Receivers {
+		fmt.Fprintf(&b, "receiver %s: %v, secrets of %d and %d bytes, own authorities %v\n", r.Name, r, r.Password.Len(), r.Token.Len(), r.Roots != nil)
+	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(&b, "warning %v\n", w)
 	}

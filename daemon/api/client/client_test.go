@@ -38,6 +38,18 @@ func (d *daemon) Rekey(ctx context.Context, name string, what api.Rekey) (api.Tu
 func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	return api.Reloaded{Changed: 2, Untouched: 24}, d.err
 }
+func (d *daemon) Alarms(context.Context) (api.Alarms, error) {
+	return api.Alarms{Version: api.Schema, Policies: []api.AlarmPolicy{{Name: "down"}}}, nil
+}
+func (d *daemon) TestReceiver(_ context.Context, name string) error {
+	if name != "ops" {
+		return &api.Error{Code: api.NotFound, Message: "no receiver " + name}
+	}
+	return nil
+}
+func (d *daemon) Silence(_ context.Context, s api.Silence) (api.Alarms, error) {
+	return api.Alarms{Version: api.Schema, Silences: []api.Silence{s}}, nil
+}
 func (d *daemon) Why(_ context.Context, name string) (api.Why, error) {
 	return api.Why{Version: api.Schema, Tunnel: name}, d.err
 }
@@ -100,6 +112,15 @@ func TestCalls(t *testing.T) {
 	}
 	if w, err := c.Why(t.Context(), "上海/1"); err != nil || w.Tunnel != "上海/1" {
 		t.Errorf("why: %+v, %v", w, err)
+	}
+	if a, err := c.Alarms(t.Context()); err != nil || len(a.Policies) != 1 {
+		t.Errorf("alarms: %+v, %v", a, err)
+	}
+	if r, err := c.TestReceiver(t.Context(), "ops"); err != nil || r.Receiver != "ops" {
+		t.Errorf("test: %+v, %v", r, err)
+	}
+	if a, err := c.Silence(t.Context(), "a b", "上海/1", time.Hour); err != nil || a.Silences[0].Alarm != "a b" || a.Silences[0].Object != "上海/1" || time.Until(a.Silences[0].Until) < 59*time.Minute {
+		t.Errorf("silence: %+v, %v", a, err)
 	}
 	if r, err := c.Reload(t.Context()); err != nil || r.Changed != 2 || r.Untouched != 24 {
 		t.Errorf("reload: %+v, %v", r, err)
