@@ -40,6 +40,7 @@ var House = map[string]Row{
 	}},
 	"daemon/config":          {Imports: []string{"xfrm"}},
 	"daemon/plan":            {Imports: []string{"daemon/config", "ike", "ike/suite", "xfrm"}},
+	"daemon/peerconfig":      {Imports: []string{"daemon/config", "daemon/plan", "ike", "ike/suite", "xfrm"}, Pure: true},
 	"daemon/netio":           {},
 	"daemon/netcfg":          {},
 	"daemon/monitor":         {},
@@ -49,7 +50,7 @@ var House = map[string]Row{
 	"daemon/api/client":      {Imports: []string{"daemon/api"}},
 
 	"cmd/twinspand": {Imports: []string{"daemon", "daemon/api", "daemon/config"}},
-	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/plan"}},
+	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/peerconfig", "daemon/plan"}},
 
 	"tests/layers":     {},
 	"tests/vm":         {},
