@@ -204,5 +204,19 @@ func (s sight) dpdEvery(least, most int) int {
 	return min(max(int(s.dpd.Delay/time.Second), least), most)
 }
 
+// dpdTries is how often it asks in vain, so that it takes about as long as here.
+func (s sight) dpdTries(every, least, most int) int {
+	return min(max(int(s.dpd.Timeout/time.Second)/every, least), most)
+}
+
 // dpdTimeout is when a peer is dead, in seconds.
 func (s sight) dpdTimeout() int { return int(s.dpd.Timeout / time.Second) }
+
+// mask is a prefix's netmask, and wildcard its inverse, for IPv4.
+func mask(p netip.Prefix) string { return dotted(^(uint32(1<<(32-p.Bits()) - 1))) }
+
+func wildcard(p netip.Prefix) string { return dotted(uint32(1<<(32-p.Bits()) - 1)) }
+
+func dotted(m uint32) string {
+	return netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}).String()
+}
