@@ -237,7 +237,11 @@ func (c *cli) listDevices(asJSON bool) error {
 		return c.printJSON(doc)
 	}
 	for _, d := range doc.Devices {
-		fmt.Fprintf(c.out, "%s  %s\n", c.paint(bold, d.Device), d.Title)
+		tested := "after its manuals, not tried on one"
+		if d.Tested {
+			tested = "tested with the real one"
+		}
+		fmt.Fprintf(c.out, "%s  %s; %s\n", c.paint(bold, d.Device), d.Title, tested)
 		for _, p := range []struct {
 			name string
 			phaseDocument

@@ -157,7 +157,7 @@ func openDevices() []Device {
 			comment: "#", spell: tomlKey, write: writeTwinspan},
 		{Word: "strongswan", Title: "strongSwan 5.4 or later, swanctl.conf", Tested: true, Phase1: swan, Phase2: swan, Aggressive: true, Names: true, IPv6: true,
 			Lifetime1: anySpan, Lifetime2: anySpan, KB: anySpan, DPD: anySpan, NATT: "always", comment: "#", spell: quotedOrHex, write: writeSwanctl},
-		{Word: "strongswan-ipsec", Title: "strongSwan, ipsec.conf", Tested: true, Phase1: swan, Phase2: swan, Aggressive: true, Names: true, IPv6: true,
+		{Word: "strongswan-ipsec", Title: "strongSwan, ipsec.conf", Phase1: swan, Phase2: swan, Aggressive: true, Names: true, IPv6: true,
 			Lifetime1: anySpan, Lifetime2: anySpan, KB: anySpan, DPD: anySpan, NATT: "always", comment: "#", spell: rawOrHex, write: writeStroke},
 		{Word: "libreswan", Title: "Libreswan 4", Tested: true, Phase1: libre, Phase2: libre, Aggressive: true, Names: true, IPv6: true,
 			Lifetime1: day, Lifetime2: day, DPD: anySpan, NATT: "settable", comment: "#", spell: rawOrHex, write: writeLibreswan},

@@ -86,7 +86,7 @@ func TestTheKeyIsLeftOut(t *testing.T) {
 			for _, f := range r.Files {
 				text += f.Text
 			}
-			if strings.Contains(text, "the key of") || !strings.Contains(text, peerconfig.Placeholder) {
+			if strings.Contains(text, "the-key-of") || !strings.Contains(text, peerconfig.Placeholder) {
 				t.Errorf("%s, %s:\n%s", device.Word, tunnel.Name, text)
 			}
 		}
