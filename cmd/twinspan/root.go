@@ -37,7 +37,7 @@ func newRoot(t terminal) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.socket, "socket", cmp.Or(t.getenv(socketVariable), api.DefaultSocket),
 		"the daemon's control socket; also $"+socketVariable)
-	root.AddCommand(c.check(), c.price(), c.status(), c.up(), c.down(), c.rekey(), c.why(), c.log(), c.traffic(), c.details(), c.reload(), c.alarm(), c.version())
+	root.AddCommand(c.check(), c.peerConfig(), c.price(), c.status(), c.up(), c.down(), c.rekey(), c.why(), c.log(), c.traffic(), c.details(), c.reload(), c.alarm(), c.version())
 	return root
 }
 

@@ -43,6 +43,7 @@ var House = map[string]Row{
 	"daemon/alarm/courier":   {Imports: []string{"daemon/alarm", "xfrm"}},
 	"daemon/config":          {Imports: []string{"daemon/alarm", "xfrm"}},
 	"daemon/plan":            {Imports: []string{"daemon/alarm", "daemon/config", "ike", "ike/suite", "xfrm"}},
+	"daemon/peerconfig":      {Imports: []string{"daemon/config", "daemon/plan", "ike", "ike/suite", "xfrm"}, Pure: true},
 	"daemon/netio":           {},
 	"daemon/netcfg":          {},
 	"daemon/monitor":         {},
@@ -52,7 +53,7 @@ var House = map[string]Row{
 	"daemon/api/client":      {Imports: []string{"daemon/api"}},
 
 	"cmd/twinspand": {Imports: []string{"daemon", "daemon/api", "daemon/config"}},
-	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/plan"}},
+	"cmd/twinspan":  {Imports: []string{"daemon/api", "daemon/api/client", "daemon/config", "daemon/peerconfig", "daemon/plan"}},
 
 	"tests/layers":     {},
 	"tests/vm":         {},

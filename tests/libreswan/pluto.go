@@ -149,6 +149,23 @@ func (p *Pluto) Load(ctx context.Context, c Conn) error {
 	return p.add(ctx)
 }
 
+// LoadFiles has pluto read a configuration and its secrets as they stand, in
+// which the connections have these names.
+func (p *Pluto) LoadFiles(ctx context.Context, conf, secrets string, conns ...string) error {
+	// The updown script would set routes, which the test network has.
+	top := "config setup\n\tprotostack=xfrm\nconn %default\n\tleftupdown=%disabled\ninclude " + p.path("ipsec.d/peer.conf") + "\n"
+	for file, text := range map[string]string{"ipsec.conf": top, "ipsec.d/peer.conf": conf, "ipsec.secrets": secrets} {
+		if err := os.WriteFile(p.path(file), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	if _, err := p.whack(ctx, "--rereadsecrets"); err != nil {
+		return err
+	}
+	p.conns = conns
+	return p.add(ctx)
+}
+
 func (p *Pluto) write(c Conn) error {
 	if err := os.WriteFile(p.path("ipsec.conf"), []byte(c.config()), 0o600); err != nil {
 		return err

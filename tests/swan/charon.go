@@ -176,8 +176,13 @@ func (c *Charon) unload(ctx context.Context) error {
 // LoadFile writes the connections to swanctl.conf and loads it with swanctl, as
 // an administrator does. It returns what swanctl wrote.
 func (c *Charon) LoadFile(ctx context.Context, conns ...Conn) (string, error) {
+	return c.LoadText(ctx, Config(conns...))
+}
+
+// LoadText has swanctl load a configuration as it stands.
+func (c *Charon) LoadText(ctx context.Context, text string) (string, error) {
 	file := c.path("swanctl.conf")
-	if err := os.WriteFile(file, []byte(Config(conns...)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "/usr/sbin/swanctl", "--load-all", "--noprompt", "--file", file, "--uri", c.socket())
