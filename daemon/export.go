@@ -135,6 +135,7 @@ func (l *loop) tunnelFacts(p ike.Peer, s ike.Status, traffic map[account]api.Tra
 		Mode: exchangeWord(p.Mode.String()), State: stateWord(s.State),
 		Resent: l.tally.resent[p.Name], Dead: l.tally.dead[p.Name],
 	}
+	expires := l.lastExpiries(s)
 	for _, c := range p.Children {
 		if n := len(t.Policies); n > 0 && t.Policies[n-1].Name == c.Sel.Local.String() {
 			continue // the children are sorted
@@ -143,7 +144,7 @@ func (l *loop) tunnelFacts(p ike.Peer, s ike.Status, traffic map[account]api.Tra
 		t.Replayed += sum.ReplayErrors
 		t.Damaged += sum.IntegrityErrors
 		t.Policies = append(t.Policies, metrics.Policy{Name: c.Sel.Local.String(), BytesIn: sum.BytesIn, BytesOut: sum.BytesOut,
-			PacketsIn: sum.PacketsIn, PacketsOut: sum.PacketsOut, Expires: l.lastExpiry(s, c.Sel.Local)})
+			PacketsIn: sum.PacketsIn, PacketsOut: sum.PacketsOut, Expires: expires[c.Sel.Local]})
 	}
 	if r, ok := l.probed[p.Name]; ok && r.Err == nil {
 		t.Probe = &metrics.Probe{RTT: r.RTT, Loss: r.Loss}
@@ -151,12 +152,12 @@ func (l *loop) tunnelFacts(p ike.Peer, s ike.Status, traffic map[account]api.Tra
 	return t
 }
 
-// lastExpiry is when the newest SA of a policy ends, zero where there is none.
-func (l *loop) lastExpiry(s ike.Status, policy netip.Prefix) time.Time {
-	var last time.Time
+// lastExpiries are when the newest SA of each policy that has one ends.
+func (l *loop) lastExpiries(s ike.Status) map[netip.Prefix]time.Time {
+	last := map[netip.Prefix]time.Time{}
 	for _, pair := range s.Pairs {
-		if v := l.pairView(pair); pair.Sel.Local == policy && v.Child != nil && v.Child.Expires.After(last) {
-			last = v.Child.Expires
+		if v := l.pairView(pair); v.Child != nil && v.Child.Expires.After(last[pair.Sel.Local]) {
+			last[pair.Sel.Local] = v.Child.Expires
 		}
 	}
 	return last

@@ -98,6 +98,9 @@ func TestHandoverFollows(t *testing.T) {
 	}
 	b.now = b.now.Add(time.Minute)
 	b.tell(ike.Tick{})
+	if got := fmt.Sprint(b.outbound()); got != "[1301]" {
+		t.Errorf("installs %s, want the one that waited", got)
+	}
 	for _, a := range b.out {
 		if in, ok := a.(ike.Install); ok && in.SA.Encap != moved {
 			t.Errorf("installs %+v, want it to follow", in.SA)

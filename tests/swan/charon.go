@@ -224,19 +224,21 @@ func (c *Charon) Close(ctx context.Context, child string) error {
 // Terminate closes all SAs, telling the peer, and waits until they are gone. One
 // that is being replaced meanwhile is asked for again.
 func (c *Charon) Terminate(ctx context.Context) error {
-	var err error
 	for range 3 {
-		sas, failed := c.SAs(ctx)
-		if failed != nil || len(sas) == 0 {
-			return failed
+		sas, err := c.SAs(ctx)
+		if err != nil || len(sas) == 0 {
+			return err
 		}
 		for _, sa := range sas {
 			args := Section{{"ike", sa.Name}, {"timeout", fmt.Sprint(netns.Patience(5 * time.Second).Milliseconds())}, {"force", "yes"}}
-			err = c.vici(ctx, "terminate", args, "", nil)
-			if err != nil && !strings.Contains(err.Error(), "matching SAs") {
+			if err := c.vici(ctx, "terminate", args, "", nil); err != nil && !strings.Contains(err.Error(), "matching SAs") {
 				return err
 			}
 		}
+	}
+	sas, err := c.SAs(ctx)
+	if err == nil && len(sas) > 0 {
+		err = fmt.Errorf("%d SAs stand although they were closed three times", len(sas))
 	}
 	return err
 }
